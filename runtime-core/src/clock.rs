@@ -1,0 +1,22 @@
+//! Time, in whole nanoseconds.
+
+use std::time::Duration;
+
+/// A point in monotonic time: nanoseconds since an origin that the reactor chooses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Nanos(pub u64);
+
+impl Nanos {
+    /// The end of time: a timer with this deadline never fires.
+    pub const NEVER: Nanos = Nanos(u64::MAX);
+
+    /// This time plus `duration`; [`Nanos::NEVER`] if that is more than 64 bits hold (584 years).
+    pub fn saturating_add(self, duration: Duration) -> Nanos {
+        u64::try_from(duration.as_nanos()).map_or(Nanos::NEVER, |ns| Nanos(self.0.saturating_add(ns)))
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    pub fn saturating_since(self, earlier: Nanos) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}

@@ -1,0 +1,168 @@
+//! The loop's receive buffers: a fixed number of chunks of one size.
+//!
+//! A chunk belongs to exactly one of three: the pool's free list, a [`Chunk`], or the kernel (lent by
+//! [`Chunk::into_raw`], taken back by [`Pool::reclaim`]). The memory is allocated with the first chunk, and
+//! freed when the pool and every chunk are gone.
+
+use std::cell::{OnceCell, RefCell};
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::rc::Rc;
+use std::{fmt, slice};
+
+/// Receive buffers that a loop's sockets share. An idle connection holds none of them.
+pub struct Pool {
+    memory: OnceCell<Memory>,
+    free: RefCell<Vec<u16>>,
+    chunks: u16,
+    chunk_len: usize,
+}
+
+impl Pool {
+    /// A pool of `chunks` buffers of `chunk_len` bytes each; allocates no buffer yet.
+    ///
+    /// # Panics
+    ///
+    /// If either is 0.
+    pub fn new(chunks: u16, chunk_len: usize) -> Rc<Self> {
+        assert!(chunks > 0 && chunk_len > 0, "a pool needs at least one chunk of at least one byte");
+        // Taken from the end: the chunk that came back last is the one still in the cache.
+        Rc::new(Self {
+            memory: OnceCell::new(),
+            free: RefCell::new((0..chunks).rev().collect()),
+            chunks,
+            chunk_len,
+        })
+    }
+
+    /// How many chunks there are in all.
+    pub fn chunks(&self) -> u16 {
+        self.chunks
+    }
+
+    /// How many chunks are free now.
+    pub fn available(&self) -> usize {
+        self.free.borrow().len()
+    }
+
+    /// The size of a chunk in bytes.
+    pub fn chunk_len(&self) -> usize {
+        self.chunk_len
+    }
+
+    /// A free chunk, empty, or `None` while all are in use.
+    pub fn take(self: &Rc<Self>) -> Option<Chunk> {
+        let index = self.free.borrow_mut().pop()?;
+        Some(Chunk { pool: Rc::clone(self), index, len: 0 })
+    }
+
+    /// Takes back a chunk that [`Chunk::into_raw`] lent, with its first `len` bytes filled.
+    ///
+    /// # Safety
+    ///
+    /// `index` came from [`Chunk::into_raw`] of this pool, has not been reclaimed since, and its borrower
+    /// no longer touches it.
+    pub unsafe fn reclaim(self: &Rc<Self>, index: u16, len: usize) -> Chunk {
+        assert!(len <= self.chunk_len, "the borrower claims to have written past the chunk's end");
+        Chunk { pool: Rc::clone(self), index, len }
+    }
+
+    fn chunk_ptr(&self, index: u16) -> NonNull<u8> {
+        let memory = self.memory.get_or_init(|| Memory::new(self.chunks as usize * self.chunk_len));
+        // SAFETY: `index` is below `chunks`, so the offset stays inside the one allocation.
+        unsafe { memory.start.add(index as usize * self.chunk_len) }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool({} of {} chunks of {} bytes free)", self.available(), self.chunks, self.chunk_len)
+    }
+}
+
+/// One buffer of a [`Pool`], with the bytes that were received into it. Goes back to the pool on drop.
+pub struct Chunk {
+    pool: Rc<Pool>,
+    index: u16,
+    len: usize,
+}
+
+impl Chunk {
+    /// The whole buffer, to be written to; then [`Chunk::set_len`] says how much of it counts.
+    pub fn space(&mut self) -> &mut [u8] {
+        let start = self.pool.chunk_ptr(self.index);
+        // SAFETY: the chunk's memory is allocated, initialised (zeroed at first), and for as long as this
+        // chunk exists nobody else's; `&mut self` excludes other references through this chunk.
+        unsafe { slice::from_raw_parts_mut(start.as_ptr(), self.pool.chunk_len) }
+    }
+
+    /// Says that the first `len` bytes count.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is more than the chunk holds.
+    pub fn set_len(&mut self, len: usize) {
+        assert!(len <= self.pool.chunk_len, "{len} bytes do not fit a chunk of {}", self.pool.chunk_len);
+        self.len = len;
+    }
+
+    /// Lends the chunk to the kernel: its index and its address. The pool owns it again after
+    /// [`Pool::reclaim`]; until then it counts as in use.
+    pub fn into_raw(self) -> (u16, NonNull<u8>) {
+        let lent = (self.index, self.pool.chunk_ptr(self.index));
+        let mut this = std::mem::ManuallyDrop::new(self);
+        // SAFETY: `this` is never used or dropped again, so its `Rc` is dropped exactly once, here. The
+        // memory outlives the loan because the borrower (a reactor) holds the pool by its own `Rc`.
+        unsafe { std::ptr::drop_in_place(&mut this.pool) };
+        lent
+    }
+}
+
+impl Deref for Chunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        let start = self.pool.chunk_ptr(self.index);
+        // SAFETY: as in `space`; `len` never exceeds the chunk.
+        unsafe { slice::from_raw_parts(start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        self.pool.free.borrow_mut().push(self.index);
+    }
+}
+
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Chunk({} bytes)", self.len)
+    }
+}
+
+/// One zeroed allocation, page-aligned so that no two chunks of a page's size share a page.
+struct Memory {
+    start: NonNull<u8>,
+    layout: std::alloc::Layout,
+}
+
+impl Memory {
+    fn new(len: usize) -> Self {
+        let layout =
+            std::alloc::Layout::from_size_align(len, 4096).expect("a pool of less than isize::MAX bytes");
+        // SAFETY: `len` is not 0: `Pool::new` refuses empty pools.
+        let start = unsafe { std::alloc::alloc_zeroed(layout) };
+        match NonNull::new(start) {
+            Some(start) => Self { start, layout },
+            None => std::alloc::handle_alloc_error(layout),
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout. No chunk is left: each holds an `Rc` of the pool. A
+        // borrower that never gave its chunk back holds one too.
+        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
