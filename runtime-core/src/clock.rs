@@ -15,6 +15,11 @@ impl Nanos {
         u64::try_from(duration.as_nanos()).map_or(Nanos::NEVER, |ns| Nanos(self.0.saturating_add(ns)))
     }
 
+    /// This time less `duration`; the origin if that is before it.
+    pub fn saturating_sub(self, duration: Duration) -> Nanos {
+        u64::try_from(duration.as_nanos()).map_or(Nanos(0), |ns| Nanos(self.0.saturating_sub(ns)))
+    }
+
     /// How long after `earlier` this is; zero if it is not.
     pub fn saturating_since(self, earlier: Nanos) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

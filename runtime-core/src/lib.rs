@@ -1,7 +1,26 @@
-//! Tasks, wakers and the event loop of carhop, and the contract of a reactor.
+//! The event loop of carhop: tasks, wakers, timers, sockets, and the [`Reactor`] that it all stands on.
+//!
+//! This crate names no backend. `reactor-epoll` and `reactor-uring` implement [`Reactor`]; the `carhop` crate
+//! chooses one and is what programs depend on.
 
 pub mod clock;
+mod contain;
+mod context;
+mod core;
+mod inbox;
 pub mod op;
+mod operations;
 pub mod pool;
 pub mod reactor;
+mod registry;
+mod runtime;
+mod shutdown;
+pub mod socket;
 pub mod sys;
+mod task;
+pub mod timer;
+
+pub use clock::Nanos;
+pub use reactor::Reactor;
+pub use runtime::{Config, Runtime, spawn};
+pub use task::{JoinError, JoinHandle, yield_now};

@@ -54,8 +54,8 @@ impl fmt::Debug for Token {
 
 /// Work for the kernel, as plain data: staged by a task, performed in the reactor's next turn.
 ///
-/// Only reactors match on it, and exhaustively: a new variant is a compile error in each backend until
-/// that backend performs it.
+/// Reactors match on it exhaustively: a new variant is a compile error in each backend until that backend
+/// performs it.
 #[derive(Clone, Copy, Debug)]
 pub enum Op {
     /// Accept connections until cancelled or failed. Each result is a new descriptor, close-on-exec and in
@@ -72,7 +72,8 @@ pub enum Op {
         addr: NonNull<SockAddr>,
     },
     /// Receive into chunks of the pool until cancelled, failed or at the end of the stream. Each result
-    /// carries one chunk, filled with at least one byte; the end is a terminal result of 0 without a chunk.
+    /// carries one chunk, filled with at least one byte; the terminal one carries none, and is 0 at the end of the
+    /// stream.
     ///
     /// While the pool is empty the operation waits inside the reactor, without spinning.
     Receive {
@@ -80,7 +81,7 @@ pub enum Op {
         fd: RawFd,
     },
     /// Wait until an attempt to write is worth while: room in the send buffer, an error, or a hang-up. The
-    /// result is 0; the attempt then says which.
+    /// result is 0, sometimes without cause; the attempt then says what is the case.
     Writable {
         /// A connected socket.
         fd: RawFd,

@@ -8,7 +8,7 @@ use std::cell::{OnceCell, RefCell};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::{fmt, slice};
+use std::{fmt, io, ptr, slice};
 
 /// Receive buffers that a loop's sockets share. An idle connection holds none of them.
 pub struct Pool {
@@ -23,9 +23,11 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If either is 0.
+    /// If either is 0, or together they are more than `isize::MAX` bytes.
     pub fn new(chunks: u16, chunk_len: usize) -> Rc<Self> {
         assert!(chunks > 0 && chunk_len > 0, "a pool needs at least one chunk of at least one byte");
+        let fits = usize::from(chunks).checked_mul(chunk_len).is_some_and(|len| len <= isize::MAX as usize);
+        assert!(fits, "{chunks} chunks of {chunk_len} bytes are more than an address space holds");
         // Taken from the end: the chunk that came back last is the one still in the cache.
         Rc::new(Self {
             memory: OnceCell::new(),
@@ -43,6 +45,11 @@ impl Pool {
     /// How many chunks are free now.
     pub fn available(&self) -> usize {
         self.free.borrow().len()
+    }
+
+    /// Whether so few chunks are free that those with unread bytes should come back.
+    pub(crate) fn is_short(&self) -> bool {
+        self.available() < usize::from(self.chunks) / 4
     }
 
     /// The size of a chunk in bytes.
@@ -140,29 +147,88 @@ impl fmt::Debug for Chunk {
     }
 }
 
-/// One zeroed allocation, page-aligned so that no two chunks of a page's size share a page.
+/// Pages of zeros, which the kernel provides one by one as they are touched: a loop that needs two chunks at a
+/// time pays for two. (`alloc_zeroed` clears all of them at once when it is to align them.)
 struct Memory {
     start: NonNull<u8>,
-    layout: std::alloc::Layout,
+    len: usize,
 }
 
 impl Memory {
     fn new(len: usize) -> Self {
-        let layout =
-            std::alloc::Layout::from_size_align(len, 4096).expect("a pool of less than isize::MAX bytes");
-        // SAFETY: `len` is not 0: `Pool::new` refuses empty pools.
-        let start = unsafe { std::alloc::alloc_zeroed(layout) };
-        match NonNull::new(start) {
-            Some(start) => Self { start, layout },
-            None => std::alloc::handle_alloc_error(layout),
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping, where the kernel chooses, touches nobody's memory.
+        let start = unsafe { libc::mmap(ptr::null_mut(), len, access, kind, -1, 0) };
+        if start == libc::MAP_FAILED {
+            panic!("no memory for receive buffers of {len} bytes: {}", io::Error::last_os_error());
         }
+        Self { start: NonNull::new(start.cast()).expect("the kernel maps nothing at 0 unasked"), len }
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated in `new` with this layout. No chunk is left: each holds an `Rc` of the pool. A
+        // SAFETY: mapped in `new` with this length. No chunk is left: each holds an `Rc` of the pool. A
         // borrower that never gave its chunk back holds one too.
-        unsafe { std::alloc::dealloc(self.start.as_ptr(), self.layout) };
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_somebodys_and_comes_back() {
+        let pool = Pool::new(3, 8);
+        let mut chunks: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!((chunks.len(), pool.available()), (3, 0));
+        for (n, chunk) in (1..).zip(&mut chunks) {
+            chunk.space().fill(n);
+            chunk.set_len(n as usize);
+        }
+        assert_eq!(
+            chunks.iter().map(|chunk| chunk.to_vec()).collect::<Vec<_>>(),
+            [vec![1], vec![2; 2], vec![3; 3]]
+        );
+        chunks.remove(1);
+        assert_eq!(pool.available(), 1);
+    }
+
+    #[test]
+    fn the_chunk_that_came_back_last_is_taken_first() {
+        let pool = Pool::new(4, 1);
+        let (first, second) = (pool.take().unwrap(), pool.take().unwrap());
+        let index = first.index;
+        drop((second, first));
+        assert_eq!(pool.take().unwrap().index, index);
+    }
+
+    #[test]
+    fn a_lent_chunk_counts_as_in_use_until_it_is_reclaimed() {
+        let pool = Pool::new(1, 4);
+        let (index, start) = pool.take().unwrap().into_raw();
+        assert!(pool.take().is_none());
+        // SAFETY: this test is the borrower, and writes inside the chunk.
+        unsafe { start.copy_from_nonoverlapping(NonNull::from(b"abcd").cast(), 4) };
+        // SAFETY: lent above, once, and not touched from here on.
+        let chunk = unsafe { pool.reclaim(index, 3) };
+        assert_eq!(&*chunk, b"abc");
+    }
+
+    #[test]
+    fn chunks_outlive_their_pool() {
+        let pool = Pool::new(2, 4096);
+        let mut chunk = pool.take().unwrap();
+        drop(pool);
+        chunk.space().fill(7);
+        chunk.set_len(4096);
+        assert!(chunk.iter().all(|&byte| byte == 7));
+    }
+
+    #[test]
+    #[should_panic(expected = "5 bytes do not fit a chunk of 4")]
+    fn a_length_beyond_the_chunk_is_refused() {
+        Pool::new(1, 4).take().unwrap().set_len(5);
     }
 }

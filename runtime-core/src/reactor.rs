@@ -41,7 +41,8 @@ pub enum Wait {
 pub struct Turn<'a> {
     /// What to perform, in order. Empty afterwards.
     pub staged: &'a mut Vec<(Token, Op)>,
-    /// Where results go: immediate ones in staging order, then events.
+    /// Where results go: immediate ones in staging order, then those of cancelled operations in the order of the
+    /// cancels, then events.
     pub done: &'a mut Vec<Completion>,
     /// Where receives find their memory.
     pub pool: &'a Rc<Pool>,
@@ -51,7 +52,7 @@ pub struct Turn<'a> {
 
 /// Ends the wait of a reactor from any thread.
 pub trait Unpark: Send + Sync {
-    /// Makes the current or, if there is none, the next waiting turn return soon. Never blocks.
+    /// Makes the waiting turn return soon or, if there is none, the next one that would wait. Never blocks.
     fn unpark(&self);
 }
 
@@ -64,6 +65,8 @@ pub trait Unpark: Send + Sync {
 ///   any number of results with [`Completion::more`].
 /// - Staging never fails: an error arrives as a completion.
 /// - A cancel is never lost.
+/// - Of two operations that wait on the same side of a descriptor (accept and receive; connect and writable) the
+///   second may be refused with `-EBUSY`.
 /// - A descriptor is not touched after the turn in which [`Op::Close`] was performed.
 /// - Nothing completes outside of [`Reactor::turn`].
 ///
@@ -74,8 +77,8 @@ pub trait Unpark: Send + Sync {
 pub unsafe trait Reactor {
     /// Performs what is staged, waits as told, and appends completions.
     ///
-    /// It may return without a completion, for instance when a signal arrived or [`Unpark::unpark`] was
-    /// called. It does not wait when it has something to report, and may then put off asking the kernel for
+    /// It may return early and without a completion, for instance when a signal arrived or [`Unpark::unpark`]
+    /// was called. It does not wait when it has something to report, and may then put off asking the kernel for
     /// more, though not many times running.
     ///
     /// # Errors

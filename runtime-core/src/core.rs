@@ -1,0 +1,310 @@
+//! The loop.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use timers::Wheel;
+
+use crate::clock::Nanos;
+use crate::contain::wake_contained;
+use crate::context;
+use crate::inbox::Inbox;
+use crate::op::{Op, Token};
+use crate::operations::{Completer, Operations};
+use crate::pool::Pool;
+use crate::reactor::{Completion, Reactor, Turn, Wait};
+use crate::registry::{self, RuntimeId};
+use crate::runtime::Config;
+use crate::task::{self, Next, TaskCell, TaskId, Tasks};
+use crate::{JoinHandle, sys};
+
+/// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
+const STEP_LIMIT: Duration = Duration::from_millis(1);
+
+/// After so many polls a step looks at the clock, which costs about as much as one poll.
+const POLLS_PER_LOOK: u32 = 16;
+
+/// How many times a task may succeed in one poll before it must give way to others.
+const TRIES_PER_POLL: u32 = 64;
+
+/// All that a runtime consists of. Shared by the runtime, its sockets, and the thread that runs it.
+pub(crate) struct Core {
+    /// What wakers carry. Reused after the runtime is gone.
+    pub(crate) id: RuntimeId,
+    /// Never reused, for values that may outlive the runtime without being wakers.
+    pub(crate) serial: u64,
+    pub(crate) tasks: Tasks,
+    pub(crate) operations: Operations,
+    pub(crate) timers: RefCell<Wheel<Waker>>,
+    pub(crate) pool: Rc<Pool>,
+    pub(crate) inbox: Arc<Inbox>,
+    /// `None` once the runtime has been dropped.
+    pub(crate) reactor: RefCell<Option<Box<dyn Reactor>>>,
+    /// Scratch space of `turn`.
+    done: RefCell<Vec<Completion>>,
+    polls_per_step: u32,
+    tries_left: Cell<u32>,
+    /// The runtime is being dropped: no operation may start any more.
+    pub(crate) closing: Cell<bool>,
+    /// A turn of the reactor is under way.
+    turning: Cell<bool>,
+    /// The process that made the runtime: after a fork, the child must not touch it.
+    process: u32,
+}
+
+impl Core {
+    pub(crate) fn new(reactor: Box<dyn Reactor>, config: &Config) -> Rc<Self> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        let inbox = Arc::new(Inbox::new(reactor.unparker()));
+        let core = Rc::new(Self {
+            id: registry::register(Arc::clone(&inbox)),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            tasks: Tasks::new(&inbox),
+            operations: Operations::new(),
+            timers: RefCell::new(Wheel::new(reactor.now().0)),
+            pool: Pool::new(config.pool_chunks, config.chunk_len),
+            inbox,
+            reactor: RefCell::new(Some(reactor)),
+            done: RefCell::default(),
+            polls_per_step: config.polls_per_step.max(1),
+            tries_left: Cell::new(0),
+            closing: Cell::new(false),
+            turning: Cell::new(false),
+            process: std::process::id(),
+        });
+        context::remember(&core);
+        core
+    }
+
+    /// Runs the loop until `future` is ready.
+    pub(crate) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
+        self.assert_same_process();
+        if context::try_with(|_| ()).is_some() {
+            panic!(
+                "block_on inside of a running carhop runtime: it would stop every task of that runtime; \
+                 await the future instead, or spawn it"
+            );
+        }
+        let _entered = context::enter(self);
+        let root = task::waker(self.id, self.tasks.start_root());
+        let _flushed = FlushOnDrop(self);
+        let mut future = pin!(future);
+        loop {
+            self.turn();
+            let end = self.now().saturating_add(STEP_LIMIT);
+            for polls in 1..=self.polls_per_step {
+                match self.tasks.next() {
+                    None => break,
+                    Some(Next::Root) => {
+                        self.tries_left.set(TRIES_PER_POLL);
+                        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&root)) {
+                            return output;
+                        }
+                    }
+                    Some(Next::Task(id, task)) => self.run(id, task),
+                }
+                // Often at first: a few slow polls are as long as many quick ones.
+                let looks = polls.is_power_of_two() || polls % POLLS_PER_LOOK == 0;
+                if looks && self.now() > end {
+                    break;
+                }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        JoinHandle::new(self.tasks.insert(&self.inbox, |id| TaskCell::new(self.id, id, future)))
+    }
+
+    /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
+    /// left it is woken, to go on after the others have had their turn.
+    pub(crate) fn poll_try(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.tries_left.get().checked_sub(1) {
+            Some(left) => {
+                self.tries_left.set(left);
+                Poll::Ready(())
+            }
+            None => {
+                // Refused once, not for good: whoever polls may be another executor, which never comes back here.
+                self.tries_left.set(TRIES_PER_POLL);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Asks the reactor something.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` after the runtime has been dropped.
+    pub(crate) fn with_reactor<T>(&self, f: impl FnOnce(&mut dyn Reactor) -> io::Result<T>) -> io::Result<T> {
+        match &mut *self.reactor.borrow_mut() {
+            Some(reactor) => f(&mut **reactor),
+            None => Err(gone()),
+        }
+    }
+
+    /// Whether operations may be started.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` once the runtime is being dropped.
+    pub(crate) fn open(&self) -> io::Result<()> {
+        if self.closing.get() { Err(gone()) } else { Ok(()) }
+    }
+
+    /// Stages an operation, whose results go to `completer`.
+    ///
+    /// # Errors
+    ///
+    /// See [`Core::open`].
+    ///
+    /// # Safety
+    ///
+    /// See [`Operations::start`].
+    pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> io::Result<Token> {
+        self.open()?;
+        // SAFETY: the caller's promise is the one that is asked for.
+        Ok(unsafe { self.operations.start(op, completer) })
+    }
+
+    /// The time, which comes from the reactor.
+    pub(crate) fn now(&self) -> Nanos {
+        self.reactor.borrow().as_ref().map_or_else(sys::now, |reactor| reactor.now())
+    }
+
+    /// Closes a descriptor after what was staged before: in the next turn or, where none is to be expected, at
+    /// once.
+    pub(crate) fn close(&self, fd: OwnedFd) {
+        if self.reactor.borrow().is_none() || !self.is_of_this_process() {
+            return drop(fd);
+        }
+        self.operations.close(fd);
+        let is_running = context::try_with(|core| core.serial == self.serial) == Some(true);
+        if !is_running {
+            self.flush();
+        }
+    }
+
+    /// Between two passes over the ready tasks: settle sockets, let the kernel do what was staged and wait
+    /// for it if there is nothing else to do; then wake whom that, other threads and the time have woken.
+    fn turn(&self) {
+        // Readers that have been woken and are still to run may as well find their bytes in the pool.
+        if !self.tasks.any_ready() || self.pool.is_short() {
+            self.operations.settle();
+        }
+        let wait = self.wait();
+        // Without any operation, staged or in flight, and without a reason to wait, the kernel has no news.
+        if wait != Wait::No || self.operations.any_in_flight() {
+            self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
+        }
+        self.inbox.drain(|slot| self.tasks.wake_slot(slot));
+        self.fire_timers();
+    }
+
+    /// One turn of the reactor, and the wakes that come of it. Never nests: a socket that one of the wakes drops is
+    /// closed in the next turn, or by the `flush` that this is part of.
+    ///
+    /// # Errors
+    ///
+    /// If the reactor cannot go on.
+    pub(crate) fn turn_reactor(&self, mut wait: Wait) -> io::Result<()> {
+        self.assert_same_process();
+        let was_turning = self.turning.replace(true);
+        debug_assert!(!was_turning, "a turn within a turn");
+        if wait != Wait::No && !self.inbox.fall_asleep() {
+            wait = Wait::No;
+        }
+        let mut done = self.done.take();
+        let result = self.with_reactor(|reactor| {
+            let mut staged = self.operations.staged.borrow_mut();
+            let turn = Turn { staged: &mut staged, done: &mut done, pool: &self.pool, wait };
+            // SAFETY: memory that a staged operation names is owned by its completer, which the table of
+            // operations owns until the terminal completion or, failing that, leaks (`shut_down`).
+            unsafe { reactor.turn(turn) }
+        });
+        self.inbox.stay_awake();
+        self.operations.dispatch(&mut done);
+        self.done.replace(done);
+        self.turning.set(false);
+        result
+    }
+
+    /// How long the coming turn may wait.
+    fn wait(&self) -> Wait {
+        if self.tasks.any_ready() {
+            return Wait::No;
+        }
+        match self.timers.borrow().next_wakeup() {
+            Some(deadline_ns) => Wait::Until(Nanos(deadline_ns)),
+            None => Wait::Forever,
+        }
+    }
+
+    fn fire_timers(&self) {
+        if self.timers.borrow().is_empty() {
+            return;
+        }
+        let now = self.now();
+        // One borrow each: a waker may be a user's, and set timers.
+        while let Some(waker) = self.pop_timer(now) {
+            wake_contained(waker);
+        }
+    }
+
+    pub(crate) fn pop_timer(&self, now: Nanos) -> Option<Waker> {
+        self.timers.borrow_mut().pop_expired(now.0)
+    }
+
+    #[inline]
+    fn run(&self, id: TaskId, task: Rc<dyn task::Task>) {
+        self.tries_left.set(TRIES_PER_POLL);
+        task::run(&self.tasks, id, task, &task::waker(self.id, id));
+    }
+
+    /// Performs what is staged, unless a turn is under way, which then is part of a `flush`.
+    fn flush(&self) {
+        let may_turn = !self.turning.get() && self.is_of_this_process();
+        while may_turn && !self.operations.staged.borrow().is_empty() {
+            if self.turn_reactor(Wait::No).is_err() {
+                // The next `block_on` will say so.
+                break;
+            }
+        }
+    }
+
+    /// False in a child that `fork` made.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    fn assert_same_process(&self) {
+        assert!(
+            self.is_of_this_process(),
+            "a carhop runtime does not survive fork: make a new one in the child process"
+        );
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the carhop runtime of this socket is gone")
+}
+
+/// Performs at the end of a `block_on`, however it ends, what its last poll and the drop of its future staged:
+/// a socket that they dropped is closed now, not when the runtime runs the next time.
+struct FlushOnDrop<'a>(&'a Core);
+
+impl Drop for FlushOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}

@@ -1,0 +1,148 @@
+//! Operations in flight: who waits for which token, and what the next turn is to perform.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{IntoRawFd, OwnedFd};
+use std::rc::Rc;
+
+use slab::Slab;
+
+use crate::op::{Op, Token};
+use crate::reactor::Completion;
+
+/// Hears of an operation's results.
+///
+/// The table owns it until the terminal completion, and with it whatever memory the operation names. That is
+/// all there is to orphans: a future or socket that goes away cancels its operation and leaves the rest here.
+pub(crate) trait Completer {
+    /// Takes one result. Called with no borrow of the runtime held.
+    fn complete(self: Rc<Self>, completion: Completion);
+
+    /// Called once before a coming turn for each completer that asked for it ([`Operations::settle_later`]): as soon
+    /// as the tasks that its results woke have run, or the pool runs short.
+    fn settle(self: Rc<Self>) {}
+}
+
+/// The operations of one runtime.
+pub(crate) struct Operations {
+    table: RefCell<Slab<Entry>>,
+    /// Counts operations, so that a late completion does not reach the wrong one.
+    generation: Cell<u32>,
+    pub(crate) staged: RefCell<Vec<(Token, Op)>>,
+    unsettled: RefCell<Vec<Rc<dyn Completer>>>,
+    ignore: Rc<Ignore>,
+}
+
+struct Entry {
+    generation: u32,
+    name: &'static str,
+    completer: Rc<dyn Completer>,
+}
+
+impl Operations {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: RefCell::new(Slab::new()),
+            generation: Cell::new(0),
+            staged: RefCell::new(Vec::new()),
+            unsettled: RefCell::new(Vec::new()),
+            ignore: Rc::new(Ignore),
+        }
+    }
+
+    /// Stages `op` for the next turn. Its results go to `completer`.
+    ///
+    /// # Safety
+    ///
+    /// Memory that `op` names is owned by `completer`, which neither moves nor changes it before the terminal
+    /// completion. Its descriptor stays open until then, or until the op is cancelled and then closed.
+    pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> Token {
+        let generation = self.generation.get().wrapping_add(1);
+        self.generation.set(generation);
+        let slot = self.table.borrow_mut().insert(Entry { generation, name: op.name(), completer });
+        let token = Token::new(slot as u32, generation);
+        self.staged.borrow_mut().push((token, op));
+        token
+    }
+
+    /// Asks for the end of an operation; its terminal completion follows in any case.
+    pub(crate) fn cancel(&self, target: Token) {
+        self.staged.borrow_mut().push((target, Op::Cancel { target }));
+    }
+
+    /// Closes a descriptor in the next turn.
+    pub(crate) fn close(&self, fd: OwnedFd) {
+        let completer = Rc::clone(&self.ignore) as Rc<dyn Completer>;
+        // SAFETY: a close names no memory, and owns its descriptor from here on.
+        unsafe { self.start(Op::Close { fd: fd.into_raw_fd() }, completer) };
+    }
+
+    /// Whether any operation waits for a completion.
+    pub(crate) fn any_in_flight(&self) -> bool {
+        !self.table.borrow().is_empty()
+    }
+
+    /// Hands each completion to whom it belongs.
+    pub(crate) fn dispatch(&self, done: &mut Vec<Completion>) {
+        for completion in done.drain(..) {
+            let completer = {
+                let mut table = self.table.borrow_mut();
+                let slot = completion.token.slot();
+                match table.get(slot) {
+                    Some(entry) if entry.generation == completion.token.generation() => {
+                        if completion.more {
+                            Rc::clone(&entry.completer)
+                        } else {
+                            table.remove(slot).completer
+                        }
+                    }
+                    _ => unreachable!("the reactor completed an operation twice: {completion:?}"),
+                }
+            };
+            completer.complete(completion);
+        }
+    }
+
+    /// Has `completer` settle before the next turn.
+    pub(crate) fn settle_later(&self, completer: Rc<dyn Completer>) {
+        self.unsettled.borrow_mut().push(completer);
+    }
+
+    /// Settles who asked for it.
+    pub(crate) fn settle(&self) {
+        // By index, one borrow each: settling stages operations.
+        while let Some(completer) = self.next_unsettled() {
+            completer.settle();
+        }
+    }
+
+    /// Cancels everything in flight.
+    pub(crate) fn cancel_all(&self) {
+        let table = self.table.borrow();
+        let mut staged = self.staged.borrow_mut();
+        for (slot, entry) in table.iter() {
+            let target = Token::new(slot as u32, entry.generation);
+            staged.push((target, Op::Cancel { target }));
+        }
+    }
+
+    /// The names of the operations in flight.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.table.borrow().iter().map(|(_, entry)| entry.name).collect()
+    }
+
+    /// Gives up on what is still in flight: what the kernel may still write to is never freed.
+    pub(crate) fn leak(&self) {
+        std::mem::forget(std::mem::take(&mut *self.table.borrow_mut()));
+    }
+
+    fn next_unsettled(&self) -> Option<Rc<dyn Completer>> {
+        self.unsettled.borrow_mut().pop()
+    }
+}
+
+/// For operations whose result interests nobody.
+struct Ignore;
+
+impl Completer for Ignore {
+    fn complete(self: Rc<Self>, _: Completion) {}
+}

@@ -1,0 +1,91 @@
+//! The runtime as its users hold it.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use crate::context;
+use crate::core::Core;
+use crate::reactor::Reactor;
+use crate::task::JoinHandle;
+
+/// What can be set before a runtime starts.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How many receive buffers the sockets share.
+    pub pool_chunks: u16,
+    /// The size of one receive buffer, in bytes.
+    pub chunk_len: usize,
+    /// How many tasks are polled before the loop looks at the kernel and the clock again.
+    pub polls_per_step: u32,
+}
+
+impl Default for Config {
+    /// 128 chunks of 16 KiB, 256 polls.
+    fn default() -> Self {
+        Self { pool_chunks: 128, chunk_len: 16 * 1024, polls_per_step: 256 }
+    }
+}
+
+/// A single-threaded event loop over one reactor.
+///
+/// Dropping it drops all its tasks, cancels what they had in flight and waits for the kernel to let go of it
+/// (at most 5 seconds, after which the memory in question is leaked and a line on stderr says so).
+pub struct Runtime {
+    core: Rc<Core>,
+    /// Tasks are polled and dropped on the thread that made them.
+    _not_send: PhantomData<*const ()>,
+}
+
+impl Runtime {
+    /// A loop over `reactor`.
+    ///
+    /// # Panics
+    ///
+    /// If the configuration asks for an empty pool, or 65,536 runtimes are alive in the process.
+    pub fn new(reactor: Box<dyn Reactor>, config: &Config) -> Self {
+        Self { core: Core::new(reactor, config), _not_send: PhantomData }
+    }
+
+    /// Runs the loop until `future` is ready, and returns its output. Other tasks run meanwhile; those that
+    /// have not finished wait for the next `block_on`.
+    ///
+    /// # Panics
+    ///
+    /// If a carhop runtime is already running on this thread; in a forked child; with what `future` panics.
+    /// The runtime can be used again after that.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.core.block_on(future)
+    }
+
+    /// Adds a task. It is first polled within `block_on`.
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.core.spawn(future)
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.core.shut_down();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Runtime #{}", self.core.serial)
+    }
+}
+
+/// Adds a task to the runtime of this thread. It is polled for the first time after those that are ready
+/// now, and goes on even when its handle is dropped.
+///
+/// # Panics
+///
+/// Outside of a running runtime, and if 2^24 tasks are alive.
+#[inline]
+#[track_caller]
+pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
+    // Taken out of the context first: dropping `future`, should `spawn` panic, is a user's code.
+    let core = context::with("spawn", Rc::clone);
+    core.spawn(future)
+}

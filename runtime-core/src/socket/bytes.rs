@@ -1,0 +1,139 @@
+//! Received bytes that wait to be read.
+
+use std::collections::VecDeque;
+
+use crate::pool::Chunk;
+
+use super::arrivals::Queue;
+
+/// Received bytes that wait to be read: those that have left the pool come before the chunks that arrived since.
+#[derive(Default)]
+pub(super) struct Unread {
+    /// In memory of their own.
+    moved: Vec<u8>,
+    /// As the reactor received them. Only for a while, because the pool is small and others need it.
+    chunks: VecDeque<Chunk>,
+    /// How much of what comes first has been read.
+    read: usize,
+}
+
+impl Unread {
+    /// Moves bytes to `buf`: as many as are there and fit.
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while let Some(first) = self.first() {
+            let n = first.len().min(buf.len() - filled);
+            buf[filled..filled + n].copy_from_slice(&first[..n]);
+            filled += n;
+            if n < first.len() {
+                self.read += n;
+                break;
+            }
+            self.drop_first();
+        }
+        filled
+    }
+
+    /// Gives the chunks back to the pool, and says how many bytes are unread. Costs no more than what arrived
+    /// since the last time, however much waits.
+    pub(super) fn leave_pool(&mut self) -> usize {
+        // So that what was read does not pile up before what was not. Half is rare enough to be free.
+        if !self.moved.is_empty() && self.read > self.moved.len() / 2 {
+            self.moved.drain(..self.read);
+            self.read = 0;
+        }
+        if self.moved.is_empty() {
+            // Of just that size: many a slow peer sends one burst and no more.
+            let arrived: usize = self.chunks.iter().map(|chunk| chunk.len()).sum();
+            self.moved.reserve_exact(arrived - self.read);
+        }
+        while let Some(chunk) = self.chunks.pop_front() {
+            let read = if self.moved.is_empty() { std::mem::take(&mut self.read) } else { 0 };
+            self.moved.extend_from_slice(&chunk[read..]);
+        }
+        self.moved.len() - self.read
+    }
+
+    fn first(&self) -> Option<&[u8]> {
+        let first = if self.moved.is_empty() { self.chunks.front()? } else { &self.moved[..] };
+        Some(&first[self.read..])
+    }
+
+    fn drop_first(&mut self) {
+        self.read = 0;
+        if self.moved.is_empty() {
+            self.chunks.pop_front();
+        } else {
+            self.moved = Vec::new();
+        }
+    }
+}
+
+impl Queue for Unread {
+    type Item = Chunk;
+
+    fn is_empty(&self) -> bool {
+        self.moved.is_empty() && self.chunks.is_empty()
+    }
+
+    fn push(&mut self, chunk: Chunk) {
+        self.chunks.push_back(chunk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::Pool;
+
+    #[test]
+    fn bytes_keep_their_order_however_they_are_read_and_moved() {
+        // Steps of a small generator: push 1 to 8 bytes, read up to 5, or leave the pool.
+        for seed in 0..200_u64 {
+            let pool = Pool::new(64, 8);
+            let (mut unread, mut pushed, mut seen) = (Unread::default(), 0_u8, 0_u8);
+            let mut state = seed * 2 + 1;
+            for _ in 0..200 {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let (action, amount) = (state >> 60, (state >> 32) as usize);
+                if action < 6 {
+                    let Some(mut chunk) = pool.take() else { continue };
+                    let len = amount % 8 + 1;
+                    for byte in &mut chunk.space()[..len] {
+                        *byte = pushed;
+                        pushed = pushed.wrapping_add(1);
+                    }
+                    chunk.set_len(len);
+                    unread.push(chunk);
+                } else if action < 13 {
+                    let mut buf = [0; 5];
+                    let n = unread.read(&mut buf[..amount % 6]);
+                    for &byte in &buf[..n] {
+                        assert_eq!(byte, seen, "seed {seed}");
+                        seen = seen.wrapping_add(1);
+                    }
+                } else {
+                    let left = unread.leave_pool();
+                    assert_eq!(left % 256, usize::from(pushed.wrapping_sub(seen)), "seed {seed}");
+                    assert_eq!(pool.available(), 64);
+                }
+                assert!(!unread.is_empty() || pushed == seen, "seed {seed}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_read_is_let_go() {
+        let pool = Pool::new(1, 8);
+        let mut unread = Unread::default();
+        // A reader that is always three bytes behind.
+        for _ in 0..10_000 {
+            let mut chunk = pool.take().expect("the only chunk is free again");
+            chunk.set_len(8);
+            unread.push(chunk);
+            let behind = unread.leave_pool().saturating_sub(3);
+            assert_eq!(unread.read(&mut vec![0; behind]), behind);
+        }
+        assert!(unread.moved.capacity() < 100, "{} bytes for 3", unread.moved.capacity());
+    }
+}

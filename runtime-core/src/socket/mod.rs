@@ -1,0 +1,18 @@
+//! Sockets. Receiving and accepting belong to the socket, not to the future that waits for it: what arrives
+//! is kept here, so that dropping a future loses nothing.
+//!
+//! - `descriptor`: owns the file descriptor; its drop closes through the loop.
+//! - `arrivals`: the state machine of whatever arrives, bytes or connections.
+//! - `bytes`: received bytes that wait to be read.
+//! - `stream`, `listener`, `connect`: what `carhop::net` is made of.
+
+mod arrivals;
+mod bytes;
+mod connect;
+mod descriptor;
+mod listener;
+mod stream;
+
+pub use connect::connect;
+pub use listener::Listener;
+pub use stream::Stream;

@@ -1,0 +1,218 @@
+//! One task: its future, later its output, in one allocation.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
+use crate::registry::RuntimeId;
+
+use super::waker::{TaskId, waker};
+
+/// Why a task has no output.
+pub struct JoinError(Why);
+
+enum Why {
+    Cancelled,
+    /// The lock is never contended. It makes the error `Sync`, which boxed errors usually have to be.
+    Panic(Mutex<Box<dyn Any + Send>>),
+}
+
+impl JoinError {
+    pub(super) fn cancelled() -> Self {
+        Self(Why::Cancelled)
+    }
+
+    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        Self(Why::Panic(Mutex::new(payload)))
+    }
+
+    /// Whether the task was aborted, or its runtime ended before it did.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.0, Why::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.0, Why::Panic(_))
+    }
+
+    /// The panic's payload, for [`std::panic::resume_unwind`]; `None` if the task did not panic.
+    pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
+        match self.0 {
+            Why::Cancelled => None,
+            Why::Panic(payload) => Some(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Cancelled => f.write_str("the task was cancelled"),
+            Why::Panic(payload) => {
+                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
+                let text = payload.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+                write!(f, "the task panicked: {}", text.unwrap_or("(no text)"))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JoinError({self})")
+    }
+}
+
+impl std::error::Error for JoinError {}
+
+/// What the loop does with a task, whatever its future is.
+pub(crate) trait Task {
+    /// Polls the future once; `true` when the task has finished. Contains panics.
+    fn poll(&self, waker: &Waker) -> bool;
+    /// Drops the future, if it is still there. Contains panics.
+    fn cancel(&self);
+}
+
+/// What a join handle does with a task, whatever its future is.
+pub(crate) trait Joinable<T>: Task {
+    /// Takes the output, or leaves the waker of whoever waits for it.
+    fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>>;
+    /// Forgets who waits for the output.
+    fn detach(&self);
+    fn abort(&self);
+    fn is_finished(&self) -> bool;
+}
+
+/// A task.
+pub(crate) struct TaskCell<F: Future> {
+    runtime: RuntimeId,
+    id: TaskId,
+    abort: Cell<bool>,
+    finished: Cell<bool>,
+    joiner: Cell<Option<Waker>>,
+    /// Borrowed while the future is polled or dropped. `finished` says when others may touch it.
+    stage: RefCell<Stage<F>>,
+}
+
+/// The future is dropped in place and never moved: `poll` relies on it.
+enum Stage<F: Future> {
+    Future(F),
+    /// `None` once it is taken.
+    Output(Option<Result<F::Output, JoinError>>),
+}
+
+impl<F: Future> TaskCell<F> {
+    #[inline]
+    pub(crate) fn new(runtime: RuntimeId, id: TaskId, future: F) -> Rc<Self> {
+        // Allocated first, so that the cell is written where it stays: `Rc::new` would make it on the stack.
+        let mut cell = Rc::new(MaybeUninit::uninit());
+        Rc::get_mut(&mut cell).expect("it is new").write(Self {
+            runtime,
+            id,
+            abort: Cell::new(false),
+            finished: Cell::new(false),
+            joiner: Cell::new(None),
+            stage: RefCell::new(Stage::Future(future)),
+        });
+        // SAFETY: the line before wrote all of it.
+        unsafe { cell.assume_init() }
+    }
+
+    /// Polls the future. Once it is ready, the output takes its place; `true` then.
+    fn advance(&self, waker: &Waker) -> bool {
+        let stage = &mut *self.stage.borrow_mut();
+        let Stage::Future(future) = stage else { unreachable!("a finished task is not polled") };
+        // SAFETY: the future is pinned: a `TaskCell` exists only inside the `Rc` that `new` makes, so it does
+        // not move, and `stage` is only ever overwritten, which drops a future in place.
+        match unsafe { Pin::new_unchecked(future) }.poll(&mut Context::from_waker(waker)) {
+            Poll::Ready(output) => {
+                *stage = Stage::Output(Some(Ok(output)));
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Puts `error` in the place of the future, or of its output if that future's drop panicked. Should the drop of
+    /// a cancelled future panic, that is the error.
+    fn fail(&self, error: JoinError) {
+        // An assignment writes the new value even if the drop of the old one panics.
+        let dropped = contain(|| *self.stage.borrow_mut() = Stage::Output(None));
+        let error = match dropped {
+            Err(payload) if error.is_cancelled() => JoinError::panic(payload),
+            Err(payload) => {
+                forget_payload(payload);
+                error
+            }
+            Ok(()) => error,
+        };
+        *self.stage.borrow_mut() = Stage::Output(Some(Err(error)));
+        self.finish();
+    }
+
+    fn finish(&self) {
+        self.finished.set(true);
+        if let Some(joiner) = self.joiner.take() {
+            wake_contained(joiner);
+        }
+    }
+}
+
+impl<F: Future> Task for TaskCell<F> {
+    fn poll(&self, waker: &Waker) -> bool {
+        if self.abort.get() {
+            self.fail(JoinError::cancelled());
+            return true;
+        }
+        match contain(|| self.advance(waker)) {
+            Ok(false) => return false,
+            Ok(true) => self.finish(),
+            Err(payload) => self.fail(JoinError::panic(payload)),
+        }
+        true
+    }
+
+    fn cancel(&self) {
+        if !self.finished.get() {
+            self.fail(JoinError::cancelled());
+        }
+    }
+}
+
+impl<F: Future> Joinable<F::Output> for TaskCell<F> {
+    fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
+        if !self.finished.get() {
+            let waker = cx.waker().clone();
+            drop(self.joiner.replace(Some(waker)));
+            return Poll::Pending;
+        }
+        match &mut *self.stage.borrow_mut() {
+            Stage::Output(output) => {
+                Poll::Ready(output.take().expect("taken once: its handle forgets the task"))
+            }
+            Stage::Future(_) => unreachable!("a finished task has no future"),
+        }
+    }
+
+    fn detach(&self) {
+        drop_contained(self.joiner.take());
+    }
+
+    fn abort(&self) {
+        if !self.finished.get() && !self.abort.replace(true) {
+            waker(self.runtime, self.id).wake();
+        }
+    }
+
+    fn is_finished(&self) -> bool {
+        self.finished.get()
+    }
+}

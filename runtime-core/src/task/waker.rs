@@ -1,0 +1,59 @@
+//! Wakers that are plain values.
+
+use std::ptr;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use crate::context;
+use crate::registry::{self, RuntimeId};
+
+#[cfg(not(target_pointer_width = "64"))]
+compile_error!("carhop packs the name of a task into a 64-bit pointer");
+
+/// A task of one runtime.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct TaskId {
+    /// Below 2^24.
+    pub(crate) slot: u32,
+    /// Below 2^24: which task of the slot.
+    pub(crate) generation: u32,
+}
+
+impl TaskId {
+    pub(crate) const GENERATIONS: u32 = 1 << 24;
+}
+
+/// The waker of a task. Its data pointer is never followed: it *is* the task's name.
+///
+/// ```text
+/// 63        48 47            24 23             0
+/// │ runtime   │ slot           │ generation     │
+/// ```
+///
+/// So cloning and dropping a waker does nothing at all, a waker may outlive its task and its runtime (it then
+/// wakes nobody or, once the numbers are used again, causes a spurious poll), and `Waker::will_wake` is exact.
+pub(crate) fn waker(runtime: RuntimeId, task: TaskId) -> Waker {
+    let bits = (runtime as u64) << 48 | (task.slot as u64) << 24 | task.generation as u64;
+    // SAFETY: the functions of `VTABLE` are thread-safe, and the contract's rules about resources hold
+    // trivially: the data is a number, never dereferenced, and owns nothing.
+    unsafe { Waker::new(ptr::without_provenance(bits as usize), &VTABLE) }
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(|data| RawWaker::new(data, &VTABLE), wake, wake, |_| {});
+
+fn wake(data: *const ()) {
+    let bits = data.addr() as u64;
+    let runtime = (bits >> 48) as RuntimeId;
+    let mask = (1 << 24) - 1;
+    let task = TaskId { slot: (bits >> 24 & mask) as u32, generation: (bits & mask) as u32 };
+
+    let here = context::try_with(|core| {
+        let here = core.id == runtime;
+        if here {
+            core.tasks.wake(task);
+        }
+        here
+    });
+    if here != Some(true) {
+        registry::wake(runtime, task.slot);
+    }
+}

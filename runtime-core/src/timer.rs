@@ -1,0 +1,102 @@
+//! Timers.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use timers::Key;
+
+use crate::clock::Nanos;
+use crate::contain::drop_contained;
+use crate::core::Core;
+use crate::{context, sys};
+
+/// The time of the runtime that runs on this thread; without one, `CLOCK_MONOTONIC`.
+pub fn now() -> Nanos {
+    context::try_with(|core| core.now()).unwrap_or_else(sys::now)
+}
+
+/// Ready once its deadline has passed: never early, and never in its first poll.
+///
+/// Plain data, so it can be sent to other threads. Polled on another runtime than before, it starts anew
+/// there. Dropping it takes the timer out of the wheel at once, unless that happens on another thread: then
+/// the timer stays until its deadline, and may cause one spurious poll.
+///
+/// # Panics
+///
+/// Polling it panics outside of a running runtime.
+#[derive(Debug)]
+#[must_use = "a `Sleep` does nothing unless it is awaited"]
+pub struct Sleep {
+    deadline: Nanos,
+    /// Where it is in which runtime's wheel. The wheel forgets the key when the timer fires.
+    timer: Option<(u64, Key)>,
+}
+
+impl Sleep {
+    /// Ready at `deadline`; [`Nanos::NEVER`] is never.
+    pub fn until(deadline: Nanos) -> Self {
+        Self { deadline, timer: None }
+    }
+
+    /// Ready in `duration` from now; never, if that is beyond what [`Nanos`] can say.
+    pub fn after(duration: Duration) -> Self {
+        Self::until(now().saturating_add(duration))
+    }
+
+    /// When it will be ready.
+    pub fn deadline(&self) -> Nanos {
+        self.deadline
+    }
+
+    /// Changes the deadline. It counts from the next poll on.
+    pub fn reset(&mut self, deadline: Nanos) {
+        self.cancel();
+        self.deadline = deadline;
+    }
+
+    /// Sees to it that `waker` is woken at the deadline, unless that has passed. Returns the waker that is not
+    /// needed any more.
+    fn register(&mut self, core: &Core, waker: Waker) -> (Poll<()>, Option<Waker>) {
+        let mut wheel = core.timers.borrow_mut();
+        match self.timer {
+            Some((serial, key)) if serial == core.serial => match wheel.get_mut(key) {
+                Some(registered) => (Poll::Pending, Some(std::mem::replace(registered, waker))),
+                None => (Poll::Ready(()), Some(waker)),
+            },
+            _ => {
+                self.timer = Some((core.serial, wheel.insert(self.deadline.0, waker)));
+                (Poll::Pending, None)
+            }
+        }
+    }
+
+    fn cancel(&mut self) {
+        let Some((serial, key)) = self.timer else { return };
+        self.timer = None;
+        let waker = context::of_this_thread(serial).and_then(|core| core.timers.borrow_mut().remove(key));
+        // Here, with nothing borrowed: it may be a user's own.
+        drop_contained(waker);
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.deadline == Nanos::NEVER {
+            return Poll::Pending;
+        }
+        // A waker may be a user's own, so it is cloned and dropped with nothing borrowed.
+        let waker = cx.waker().clone();
+        let (poll, unused) = context::with("a timer", |core| self.register(core, waker));
+        drop(unused);
+        poll
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
