@@ -1,1 +1,47 @@
-//! To be filled.
+//! asyncio's event loop for Rust on Linux: one thread, many tasks, and epoll or io_uring behind it.
+//!
+//! ```
+//! use carhop::time::sleep;
+//! use std::time::Duration;
+//!
+//! carhop::run(async {
+//!     let task = carhop::spawn(async {
+//!         sleep(Duration::from_millis(1)).await;
+//!         "served"
+//!     });
+//!     assert_eq!(task.await.unwrap(), "served");
+//! });
+//! ```
+//!
+//! Which backend runs is chosen when the runtime starts: io_uring where the machine offers it, else epoll. A
+//! program says otherwise with [`Builder::backend`], its user with the environment variable
+//! `CARHOP_BACKEND`, and its `Cargo.toml` with the features `epoll` and `uring`, both on by default, which
+//! say what is linked at all. Nothing else in the program changes.
+#![forbid(unsafe_code)]
+
+#[cfg(not(any(feature = "epoll", feature = "uring")))]
+compile_error!(
+    "carhop has no backend: enable the feature `epoll`, `uring` or both, for instance with \
+     `carhop = { version = \"0.1\", features = [\"epoll\"] }` or `--features epoll` on the command line"
+);
+
+mod backend;
+mod builder;
+pub mod net;
+mod report;
+pub mod signal;
+pub mod time;
+
+#[doc(hidden)]
+pub mod __private;
+
+pub use backend::{Backend, UnknownBackend};
+pub use builder::{BuildError, Builder, Runtime, run};
+pub use macros::{main, test};
+pub use report::{Refusal, Report};
+pub use runtime_core::{JoinError, JoinHandle, spawn, yield_now};
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

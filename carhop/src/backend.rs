@@ -1,0 +1,93 @@
+//! The backends that are linked, and how to start one.
+
+use std::fmt;
+use std::str::FromStr;
+
+use runtime_core::Reactor;
+
+use crate::report::Refusal;
+
+/// What the event loop stands on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// io_uring where it is linked and the machine offers it, else epoll.
+    #[default]
+    Auto,
+    /// `epoll(7)`.
+    Epoll,
+    /// `io_uring(7)`.
+    Uring,
+}
+
+impl Backend {
+    /// The backends that this program was linked with, best first.
+    pub const LINKED: &'static [Backend] = &[
+        #[cfg(feature = "uring")]
+        Backend::Uring,
+        #[cfg(feature = "epoll")]
+        Backend::Epoll,
+    ];
+
+    /// How it is called on a command line: `auto`, or the feature that links it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Backend::Auto => "auto",
+            Backend::Epoll => "epoll",
+            Backend::Uring => "uring",
+        }
+    }
+
+    /// Starts the backend, unless it is `Auto`.
+    pub(crate) fn start(self) -> Result<Box<dyn Reactor>, Refusal> {
+        match self {
+            #[cfg(feature = "epoll")]
+            Backend::Epoll => match reactor_epoll::EpollReactor::new() {
+                Ok(reactor) => Ok(Box::new(reactor)),
+                Err(error) => Err(Refusal::of_epoll(&error)),
+            },
+            #[cfg(feature = "uring")]
+            Backend::Uring => match reactor_uring::UringReactor::new() {
+                Ok(reactor) => Ok(Box::new(reactor)),
+                Err(error) => Err(Refusal::of_uring(&error)),
+            },
+            other => Err(Refusal::not_linked(other)),
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Backend::Auto => "auto",
+            Backend::Epoll => "epoll",
+            Backend::Uring => "io_uring",
+        })
+    }
+}
+
+impl FromStr for Backend {
+    type Err = UnknownBackend;
+
+    fn from_str(name: &str) -> Result<Self, UnknownBackend> {
+        match name {
+            "auto" => Ok(Backend::Auto),
+            "epoll" => Ok(Backend::Epoll),
+            "uring" | "io_uring" => Ok(Backend::Uring),
+            _ => Err(UnknownBackend { name: name.to_owned() }),
+        }
+    }
+}
+
+/// The error of parsing a [`Backend`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownBackend {
+    name: String,
+}
+
+impl fmt::Display for UnknownBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown backend `{}`: expected `auto`, `epoll` or `uring`", self.name)
+    }
+}
+
+impl std::error::Error for UnknownBackend {}

@@ -1,0 +1,170 @@
+//! Making a runtime.
+
+use std::fmt;
+
+use runtime_core::{Config, JoinHandle, Reactor};
+
+use crate::backend::Backend;
+use crate::report::Report;
+
+/// The environment variable with which a user chooses the backend of a program that leaves it open.
+const VARIABLE: &str = "CARHOP_BACKEND";
+
+/// Runs `future` on a new runtime, and returns its output. What `future` spawned and did not wait for is
+/// dropped.
+///
+/// ```
+/// let answer = carhop::run(async { 6 * 7 });
+/// assert_eq!(answer, 42);
+/// ```
+///
+/// # Panics
+///
+/// If no backend can be started (the text says why; [`Builder::build`] returns it as an error), and if a
+/// runtime is already running on this thread.
+pub fn run<F: Future>(future: F) -> F::Output {
+    match Builder::new().build() {
+        Ok(runtime) => runtime.block_on(future),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Chooses how a runtime is made.
+///
+/// ```
+/// use carhop::{Backend, Builder};
+///
+/// let runtime = Builder::new().backend(Backend::Auto).build()?;
+/// runtime.block_on(async { println!("on {}", runtime.backend()) });
+/// # Ok::<(), carhop::BuildError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    backend: Backend,
+    config: Config,
+}
+
+impl Builder {
+    /// The default: any backend, 128 receive buffers of 16 KiB.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks for a backend. [`Backend::Auto`], the default, leaves the choice to the environment variable
+    /// `CARHOP_BACKEND` (`auto`, `epoll` or `uring`) and then to the machine.
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = backend;
+        self
+    }
+
+    /// How many receive buffers all sockets share, and the size of each in bytes. An idle connection holds
+    /// none; the memory is allocated with the first receive.
+    pub fn receive_buffers(mut self, count: u16, bytes_each: usize) -> Self {
+        (self.config.pool_chunks, self.config.chunk_len) = (count, bytes_each);
+        self
+    }
+
+    /// How many tasks are polled at most before the loop looks at the kernel and the timers again; 256 by default,
+    /// 0 counts as 1. It also does so after about a millisecond. Less means that sockets and timers wait for less behind busy tasks, at more system calls.
+    pub fn polls_per_step(mut self, polls: u32) -> Self {
+        self.config.polls_per_step = polls;
+        self
+    }
+
+    /// Makes the runtime.
+    ///
+    /// # Panics
+    ///
+    /// If there are to be no receive buffers, or more than an address space holds.
+    ///
+    /// # Errors
+    ///
+    /// If the backend that was asked for is refused or not linked, if none at all can be had, and if
+    /// `CARHOP_BACKEND` says something unknown.
+    pub fn build(self) -> Result<Runtime, BuildError> {
+        let (reactor, report) = choose(self.backend)?;
+        Ok(Runtime { core: runtime_core::Runtime::new(reactor, &self.config), report })
+    }
+}
+
+/// Starts the backend that was asked for, or the first that the machine offers.
+fn choose(asked: Backend) -> Result<(Box<dyn Reactor>, Report), BuildError> {
+    let (wanted, by) = match (asked, std::env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
+        (Backend::Auto, Some(name)) => {
+            let wanted =
+                name.to_string_lossy().parse().map_err(|error| BuildError(format!("{VARIABLE}: {error}")))?;
+            (wanted, format!("{VARIABLE} asks for it"))
+        }
+        (Backend::Auto, None) => (Backend::Auto, String::new()),
+        (asked, _) => (asked, "the program asks for it".to_owned()),
+    };
+    if wanted != Backend::Auto {
+        return match wanted.start() {
+            Ok(reactor) => Ok((reactor, Report::new(wanted, by, Vec::new()))),
+            Err(refusal) => Err(BuildError(format!("{wanted} cannot be used: {refusal}"))),
+        };
+    }
+    let mut refusals = Vec::new();
+    for &backend in Backend::LINKED {
+        match backend.start() {
+            Ok(reactor) => return Ok((reactor, Report::automatic(backend, refusals))),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    let reasons = refusals.iter().map(|refusal| format!("{}: {refusal}", refusal.backend()));
+    Err(BuildError(format!("no backend can be used. {}", reasons.collect::<Vec<_>>().join(" "))))
+}
+
+/// Why a runtime could not be made: errno, likely cause and remedy, in a sentence or two.
+#[derive(Clone, Debug)]
+pub struct BuildError(String);
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// A single-threaded event loop.
+///
+/// Dropping it drops all its tasks, cancels what they had in flight and closes their sockets.
+#[derive(Debug)]
+pub struct Runtime {
+    core: runtime_core::Runtime,
+    report: Report,
+}
+
+impl Runtime {
+    /// A runtime as [`Builder::new`] makes it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Builder::build`].
+    pub fn new() -> Result<Self, BuildError> {
+        Builder::new().build()
+    }
+
+    /// Runs the loop until `future` is ready, and returns its output. Tasks that have not finished by then
+    /// wait for the next `block_on`.
+    ///
+    /// # Panics
+    ///
+    /// If a runtime is already running on this thread; in a child process that `fork` made; with what
+    /// `future` panics. The runtime can be used again after that.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.core.block_on(future)
+    }
+
+    /// Adds a task, which is first polled within [`Runtime::block_on`]. Inside of that, use
+    /// [`spawn`](crate::spawn).
+    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.core.spawn(future)
+    }
+
+    /// Which backend this runtime uses, why, and what was tried before.
+    pub fn backend(&self) -> &Report {
+        &self.report
+    }
+}

@@ -1,0 +1,171 @@
+//! From what people write to addresses.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::thread;
+
+use futures_channel::oneshot;
+
+/// What can be turned into socket addresses: addresses themselves, pairs of host and port, and text like
+/// `127.0.0.1:7000`, `[::1]:7000` or `localhost:7000`. Sealed.
+///
+/// Unlike [`std::net::ToSocketAddrs`] it says whether a name must be looked up, which would block.
+pub trait ToSocketAddrs: sealed::Sealed {}
+
+impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
+
+/// Looks up the addresses of `host`, on another thread if that takes asking.
+///
+/// Dropping the future gives up waiting; the thread finishes its question.
+///
+/// # Errors
+///
+/// `InvalidInput` if the text is not `HOST:PORT`; those of `getaddrinfo(3)` if the name does not resolve;
+/// `WouldBlock` (`EAGAIN`) if there can be no further thread to ask on.
+pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    resolve(host).await.map(Vec::into_iter)
+}
+
+/// At least one address.
+pub(super) async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+    let addrs = match host.question() {
+        sealed::Question::Known(addrs) => addrs,
+        sealed::Question::Malformed(text) => {
+            let what =
+                format!("`{text}` is not an address: expected HOST:PORT, like 127.0.0.1:7000 or [::1]:7000");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        sealed::Question::Unknown(name, port) => {
+            let answer = ask(name.clone(), port).await;
+            answer.map_err(|error| io::Error::new(error.kind(), format!("host `{name}`: {error}")))?
+        }
+    };
+    if addrs.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to use"));
+    }
+    Ok(addrs)
+}
+
+/// `getaddrinfo(3)` on a thread of its own: it blocks, and nothing in Linux asks without blocking.
+async fn ask(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let (answer, answered) = oneshot::channel();
+    thread::Builder::new().name("carhop-lookup".to_owned()).spawn(move || {
+        let addrs = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
+        // Whoever asked may have given up.
+        let _ = answer.send(addrs.map(Vec::from_iter));
+    })?;
+    answered.await.unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")))
+}
+
+/// Tries `addrs` one after the other until `attempt` succeeds with one, or returns the last error.
+pub(super) async fn first_success<T>(
+    addrs: Vec<SocketAddr>,
+    mut attempt: impl AsyncFnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut result = Err(io::ErrorKind::InvalidInput.into());
+    for addr in addrs {
+        result = attempt(addr).await;
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
+mod sealed {
+    use std::net::SocketAddr;
+
+    pub enum Question {
+        Known(Vec<SocketAddr>),
+        Unknown(String, u16),
+        Malformed(String),
+    }
+
+    pub trait Sealed {
+        fn question(&self) -> Question;
+    }
+}
+
+use sealed::{Question, Sealed};
+
+impl Sealed for SocketAddr {
+    fn question(&self) -> Question {
+        Question::Known(vec![*self])
+    }
+}
+
+impl Sealed for SocketAddrV4 {
+    fn question(&self) -> Question {
+        Question::Known(vec![(*self).into()])
+    }
+}
+
+impl Sealed for SocketAddrV6 {
+    fn question(&self) -> Question {
+        Question::Known(vec![(*self).into()])
+    }
+}
+
+impl Sealed for [SocketAddr] {
+    fn question(&self) -> Question {
+        Question::Known(self.to_vec())
+    }
+}
+
+impl Sealed for (IpAddr, u16) {
+    fn question(&self) -> Question {
+        Question::Known(vec![(*self).into()])
+    }
+}
+
+impl Sealed for (Ipv4Addr, u16) {
+    fn question(&self) -> Question {
+        Question::Known(vec![(*self).into()])
+    }
+}
+
+impl Sealed for (Ipv6Addr, u16) {
+    fn question(&self) -> Question {
+        Question::Known(vec![(*self).into()])
+    }
+}
+
+impl Sealed for (&str, u16) {
+    fn question(&self) -> Question {
+        let (host, port) = *self;
+        match host.parse::<IpAddr>() {
+            Ok(addr) => Question::Known(vec![(addr, port).into()]),
+            Err(_) => Question::Unknown(host.to_owned(), port),
+        }
+    }
+}
+
+impl Sealed for (String, u16) {
+    fn question(&self) -> Question {
+        (self.0.as_str(), self.1).question()
+    }
+}
+
+impl Sealed for str {
+    fn question(&self) -> Question {
+        if let Ok(addr) = self.parse() {
+            return Question::Known(vec![addr]);
+        }
+        match self.rsplit_once(':').map(|(host, port)| (host, port.parse())) {
+            Some((host, Ok(port))) if !host.is_empty() && !host.contains(':') => (host, port).question(),
+            _ => Question::Malformed(self.to_owned()),
+        }
+    }
+}
+
+impl Sealed for String {
+    fn question(&self) -> Question {
+        self.as_str().question()
+    }
+}
+
+impl<T: Sealed + ?Sized> Sealed for &T {
+    fn question(&self) -> Question {
+        (**self).question()
+    }
+}

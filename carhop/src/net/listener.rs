@@ -1,0 +1,113 @@
+//! A TCP listener.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+
+use runtime_core::op::SocketOption;
+use runtime_core::socket::Listener;
+use socket2::SockAddr;
+
+use super::addr::{ToSocketAddrs, first_success, resolve};
+use super::stream::{TcpStream, inet};
+
+/// As many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows (4096 by default).
+const BACKLOG: i32 = 4096;
+
+/// A TCP socket that listens for connections.
+///
+/// ```
+/// use carhop::net::{TcpListener, TcpStream};
+///
+/// carhop::run(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let client = TcpStream::connect(listener.local_addr()?).await?;
+///     let (_server, peer) = listener.accept().await?;
+///     assert_eq!(peer, client.local_addr()?);
+///     std::io::Result::Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct TcpListener(Listener);
+
+impl TcpListener {
+    /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last
+    /// one's. Port 0 lets the
+    /// kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections of an
+    /// earlier listener that linger (`SO_REUSEADDR` is set).
+    ///
+    /// # Errors
+    ///
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied`, and others of `bind(2)` and `listen(2)`;
+    /// those of [`lookup_host`](super::lookup_host).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime.
+    pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        first_success(resolve(addr).await?, async |addr| {
+            Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self)
+        })
+        .await
+    }
+
+    /// Takes over a listener that was made elsewhere: by systemd, or with options that `bind` does not set. Sets
+    /// it, and with it all duplicates, to the blocking mode of the backend: non-blocking for epoll, else blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime.
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
+        Listener::from_fd(OwnedFd::from(listener)).map(Self)
+    }
+
+    /// Waits for the next connection and returns it with its peer's address.
+    ///
+    /// Dropping the future loses no connection. Connections are accepted from the first call on, also between
+    /// calls. With more than 64 that nobody takes the listener pauses, and the others wait in the kernel. Dropping
+    /// the listener closes those that nobody has taken.
+    ///
+    /// One task can wait at a time: a second one takes the place of the first, which is then not woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of `accept(2)`, once each. A lack of descriptors (`EMFILE`, `ENFILE`) lasts until some are
+    /// closed, so wait a while before the next call. Connections that were reset are skipped. `NotConnected`
+    /// after the runtime has been dropped.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        poll_fn(|cx| self.poll_accept(cx)).await
+    }
+
+    /// See [`TcpListener::accept`]. Only the task that polled last is woken.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let (stream, peer): (_, SockAddr) = ready!(self.0.poll_accept(cx))?;
+        Poll::Ready(Ok((TcpStream::new(stream), inet(peer)?)))
+    }
+
+    /// The address that it listens on.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` after the runtime has been dropped.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.0.local_address()?)
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl std::fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TcpListener({:?})", self.as_fd())
+    }
+}

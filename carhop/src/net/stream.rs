@@ -1,0 +1,195 @@
+//! A TCP connection.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll};
+
+use runtime_core::op::{End, SocketOption};
+use runtime_core::socket::{self, Stream};
+use socket2::SockAddr;
+
+use super::addr::{ToSocketAddrs, first_success, resolve};
+use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
+
+/// A TCP connection.
+///
+/// Dropping it closes the connection. To read and write at the same time, [`split`](TcpStream::split) it.
+///
+/// ```no_run
+/// use carhop::net::TcpStream;
+///
+/// # carhop::run(async {
+/// let mut stream = TcpStream::connect("localhost:7000").await?;
+/// stream.write_all(b"hello").await?;
+/// let mut answer = [0; 5];
+/// stream.read_exact(&mut answer).await?;
+/// # std::io::Result::Ok(())
+/// # }).unwrap();
+/// ```
+pub struct TcpStream(Stream);
+
+impl TcpStream {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self(stream)
+    }
+
+    /// Connects to `addr`; if it stands for several addresses, to the first that answers, or the error is the
+    /// last one's. Dropping the future gives the attempt up.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionRefused`, `TimedOut`, `NetworkUnreachable`, and others of `connect(2)`; those of
+    /// [`lookup_host`](super::lookup_host).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime.
+    pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
+        first_success(resolve(addr).await?, async |addr| socket::connect(&addr.into()).await.map(Self)).await
+    }
+
+    /// Takes over a connection that was made elsewhere. Sets it, and with it all duplicates, to the blocking mode
+    /// of the backend: non-blocking for epoll, else blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of `fcntl(2)`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime.
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
+        Stream::from_fd(OwnedFd::from(stream)).map(Self)
+    }
+
+    /// Reads what has arrived, at most `buf.len()` bytes; 0 at the end of the stream, or if `buf` is empty.
+    ///
+    /// Dropping the future loses no byte: what arrives waits in the stream.
+    ///
+    /// # Errors
+    ///
+    /// `ConnectionReset`, `TimedOut`, and others of `recv(2)`: once, and after all bytes that arrived before.
+    /// `NotConnected` after the runtime has been dropped.
+    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        halves::read(&self.0, buf).await
+    }
+
+    /// Fills `buf`. Dropping the future loses the bytes that it has already put there.
+    ///
+    /// # Errors
+    ///
+    /// `UnexpectedEof` if the stream ends before; else as [`TcpStream::read`].
+    pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
+        halves::read_exact(&self.0, buf).await
+    }
+
+    /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
+    ///
+    /// Dropping the future loses nothing but the count.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe`, `ConnectionReset`, and others of `send(2)`. There is no `SIGPIPE`. `NotConnected` after the
+    /// runtime has been dropped.
+    pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        halves::write(&self.0, buf).await
+    }
+
+    /// Writes all of `buf`. Dropping the future leaves open how much of it was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::write`].
+    pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
+        halves::write_all(&self.0, buf).await
+    }
+
+    /// See [`TcpStream::read`]. Only the task that polled last is woken.
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buf)
+    }
+
+    /// See [`TcpStream::write`]. Only the task that polled last is woken.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, buf)
+    }
+
+    /// Ends one direction or both, as `shutdown(2)` does: with [`Shutdown::Write`] the peer reads the end of
+    /// the stream after what was written.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the connection is gone already.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
+
+    /// The two directions, to be used at the same time within one task.
+    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+        (ReadHalf(&self.0), WriteHalf(&self.0))
+    }
+
+    /// The two directions, each to be owned by a task of its own.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        halves::owned(self)
+    }
+
+    /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` after the runtime has been dropped.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.0.address(End::Local)?)
+    }
+
+    /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// `NotConnected` if the connection is gone already.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        inet(self.0.address(End::Peer)?)
+    }
+
+    /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of `getsockopt(2)`.
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.0.option(SocketOption::NoDelay).map(|on| on != 0)
+    }
+
+    /// Chooses whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of `setsockopt(2)`.
+    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.0.set_option(SocketOption::NoDelay, on.into())
+    }
+
+    pub(super) fn stream(&self) -> &Stream {
+        &self.0
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl std::fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TcpStream({:?})", self.as_fd())
+    }
+}
+
+/// The internet address in what the kernel said.
+pub(super) fn inet(addr: SockAddr) -> io::Result<SocketAddr> {
+    addr.as_socket()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a socket of an internet family"))
+}

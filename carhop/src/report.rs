@@ -1,0 +1,105 @@
+//! What is said about the choice of a backend.
+
+use std::fmt;
+
+use crate::backend::Backend;
+
+/// Which backend a runtime uses, and why. Printed, it is one line.
+#[derive(Clone, Debug)]
+pub struct Report {
+    chosen: Backend,
+    why: String,
+    refusals: Vec<Refusal>,
+}
+
+impl Report {
+    pub(crate) fn new(chosen: Backend, why: String, refusals: Vec<Refusal>) -> Self {
+        Self { chosen, why, refusals }
+    }
+
+    pub(crate) fn automatic(chosen: Backend, refusals: Vec<Refusal>) -> Self {
+        let why = match (Backend::LINKED.len(), refusals.is_empty()) {
+            (1, _) => "the only one that is linked",
+            (_, true) => "the first choice, and available",
+            (_, false) => "available",
+        };
+        Self::new(chosen, why.to_owned(), refusals)
+    }
+
+    /// The backend in use; never [`Backend::Auto`].
+    pub fn chosen(&self) -> Backend {
+        self.chosen
+    }
+
+    /// Why it was chosen.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// What was tried before and is not to be had.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// The version of the running kernel, as `uname -r` prints it.
+    pub fn kernel(&self) -> String {
+        let release = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+        release.map_or_else(|_| "unknown".to_owned(), |release| release.trim().to_owned())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (Linux {}; {})", self.chosen, self.kernel(), self.why)?;
+        for refusal in &self.refusals {
+            write!(f, "; not {}: {refusal}", refusal.backend)?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a backend cannot be used.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    backend: Backend,
+    errno: Option<i32>,
+    text: String,
+}
+
+impl Refusal {
+    #[cfg(feature = "epoll")]
+    pub(crate) fn of_epoll(error: &std::io::Error) -> Self {
+        Self {
+            backend: Backend::Epoll,
+            errno: error.raw_os_error(),
+            text: format!("epoll_create1 or eventfd failed with {error}."),
+        }
+    }
+
+    #[cfg(feature = "uring")]
+    pub(crate) fn of_uring(error: &reactor_uring::SetupError) -> Self {
+        Self { backend: Backend::Uring, errno: error.errno(), text: error.to_string() }
+    }
+
+    pub(crate) fn not_linked(backend: Backend) -> Self {
+        let text = format!("this program was built without carhop's feature `{}`.", backend.name());
+        Self { backend, errno: None, text }
+    }
+
+    /// The backend that was refused.
+    pub fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// The kernel's error number, if it was the kernel that refused.
+    pub fn errno(&self) -> Option<i32> {
+        self.errno
+    }
+}
+
+/// What failed with which error number, the likely cause, and what to do about it.
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,74 @@
+//! A limit on how long a future may take.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::{Instant, Sleep, sleep, sleep_until};
+
+/// Waits for `future`, but no longer than `duration` from now. Then the future is dropped.
+///
+/// What that means is up to the future: a read or an accept that is given up loses nothing, because what
+/// arrives later waits in the socket.
+///
+/// # Errors
+///
+/// [`Elapsed`] if the time is over first. The future is polled before the clock is looked at, so one that is
+/// ready always wins.
+///
+/// # Panics
+///
+/// Polling it panics outside of a running runtime.
+pub fn timeout<F: IntoFuture>(
+    duration: Duration,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    until(sleep(duration), future.into_future())
+}
+
+/// Waits for `future`, but no longer than until `deadline`. See [`timeout`].
+///
+/// # Errors
+///
+/// [`Elapsed`] if the deadline has passed first.
+///
+/// # Panics
+///
+/// Polling it panics outside of a running runtime.
+pub fn timeout_at<F: IntoFuture>(
+    deadline: Instant,
+    future: F,
+) -> impl Future<Output = Result<F::Output, Elapsed>> {
+    until(sleep_until(deadline), future.into_future())
+}
+
+async fn until<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed> {
+    let mut sleep = pin!(sleep);
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => sleep.as_mut().poll(cx).map(|()| Err(Elapsed(()))),
+    })
+    .await
+}
+
+/// The error of [`timeout`]: the time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed(());
+
+impl fmt::Display for Elapsed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the deadline has elapsed")
+    }
+}
+
+impl std::error::Error for Elapsed {}
+
+impl From<Elapsed> for io::Error {
+    fn from(elapsed: Elapsed) -> Self {
+        io::Error::new(io::ErrorKind::TimedOut, elapsed)
+    }
+}
