@@ -1,1 +1,15 @@
-fn main() {}
+//! What every reactor must do, on epoll.
+
+use reactor_epoll::EpollReactor;
+use runtime_core::reactor::Reactor;
+
+fn main() {
+    conformance::main(vec![conformance::reactor::suite("epoll", make)])
+}
+
+fn make() -> Result<Box<dyn Reactor>, String> {
+    match EpollReactor::new() {
+        Ok(reactor) => Ok(Box::new(reactor)),
+        Err(error) => Err(error.to_string()),
+    }
+}

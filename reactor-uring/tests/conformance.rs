@@ -1,1 +1,15 @@
-fn main() {}
+//! What every reactor must do, on io_uring.
+
+use reactor_uring::UringReactor;
+use runtime_core::reactor::Reactor;
+
+fn main() {
+    conformance::main(vec![conformance::reactor::suite("uring", make)])
+}
+
+fn make() -> Result<Box<dyn Reactor>, String> {
+    match UringReactor::new() {
+        Ok(reactor) => Ok(Box::new(reactor)),
+        Err(error) => Err(error.to_string()),
+    }
+}

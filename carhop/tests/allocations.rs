@@ -1,0 +1,136 @@
+//! What allocates in steady state, and what does not: counted, on each backend that can be had here.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::Future;
+use std::time::Duration;
+
+use carhop::net::{TcpListener, TcpStream};
+use carhop::time::{sleep, timeout};
+use carhop::{spawn, yield_now};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: all that it does is left to the system's allocator, which keeps the contract. Counting does not allocate:
+// the thread local has neither an initialiser to run nor a destructor to register.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller's promises are the ones that are asked for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
+        // SAFETY: as in `alloc`.
+        unsafe { System.dealloc(ptr, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// How many allocations `round` makes each time, on average over many, once all tables have grown to their size.
+async fn allocations<F: Future<Output = ()>>(what: &str, mut round: impl FnMut() -> F) -> f64 {
+    const ROUNDS: u32 = 1000;
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let each = (ALLOCATIONS.get() - before) as f64 / f64::from(ROUNDS);
+    println!("{what}: {each} allocations");
+    each
+}
+
+/// How much arrives in one turn is for the kernel and the machine's load to say, so a queue may come to its largest
+/// size late: a few allocations in a thousand rounds, where a buffer for each read would be a thousand.
+const A_QUEUE_THAT_STILL_GROWS: f64 = 0.02;
+
+async fn pair() -> std::io::Result<(TcpStream, TcpStream)> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let client = TcpStream::connect(listener.local_addr()?).await?;
+    Ok((client, listener.accept().await?.0))
+}
+
+#[carhop::test]
+async fn reads_and_writes_allocate_nothing() {
+    let (client, mut server) = pair().await.unwrap();
+    let client = Cell::new(Some(client));
+    let echo = spawn(async move {
+        let mut buf = [0; 4096];
+        loop {
+            match server.read(&mut buf).await.unwrap() {
+                0 => return,
+                n => server.write_all(&buf[..n]).await.unwrap(),
+            }
+        }
+    });
+    let each = allocations("an echo of 4 KiB", async || {
+        let (mut stream, mut buf) = (client.take().unwrap(), [1; 4096]);
+        stream.write_all(&buf).await.unwrap();
+        stream.read_exact(&mut buf).await.unwrap();
+        client.set(Some(stream));
+    });
+    assert!(each.await < A_QUEUE_THAT_STILL_GROWS);
+    drop(client.take());
+    echo.await.unwrap();
+}
+
+#[carhop::test]
+async fn blocked_writes_allocate_nothing() {
+    let (mut writer, mut reader) = pair().await.unwrap();
+    let writing = spawn(async move { while writer.write(&[1; 1 << 16]).await.is_ok() {} });
+    let mut buf = vec![0; 1 << 20];
+    let buf = Cell::new(Some(&mut buf));
+    let reader = Cell::new(Some(&mut reader));
+    let each = allocations("1 MiB to a reader who is slower than the writer", async || {
+        let (reader_now, buf_now) = (reader.take().unwrap(), buf.take().unwrap());
+        reader_now.read_exact(buf_now).await.unwrap();
+        reader.set(Some(reader_now));
+        buf.set(Some(buf_now));
+    });
+    assert!(each.await < A_QUEUE_THAT_STILL_GROWS);
+    writing.abort();
+}
+
+#[carhop::test]
+async fn reads_that_are_given_up_allocate_nothing() {
+    let (_writer, reader) = pair().await.unwrap();
+    let reader = Cell::new(Some(reader));
+    let each = allocations("a read that is given up", async || {
+        let mut stream = reader.take().unwrap();
+        assert!(timeout(Duration::from_nanos(1), stream.read(&mut [0])).await.is_err());
+        reader.set(Some(stream));
+    });
+    assert_eq!(each.await, 0.0);
+}
+
+#[carhop::test]
+async fn sleeps_and_yields_allocate_nothing() {
+    assert_eq!(allocations("a sleep", async || sleep(Duration::from_nanos(1)).await).await, 0.0);
+    assert_eq!(allocations("a yield", async || yield_now().await).await, 0.0);
+}
+
+#[carhop::test]
+async fn a_task_is_one_allocation() {
+    let spawn_and_join = async || assert_eq!(spawn(async { 7 }).await.unwrap(), 7);
+    assert_eq!(allocations("a task, spawned and joined", spawn_and_join).await, 1.0);
+    let detached = async || {
+        drop(spawn(async { 7 }));
+        yield_now().await;
+    };
+    assert_eq!(allocations("a task, detached", detached).await, 1.0);
+    let aborted = async || {
+        let task = spawn(std::future::pending::<()>());
+        task.abort();
+        assert!(task.await.is_err());
+    };
+    assert_eq!(allocations("a task, aborted", aborted).await, 1.0);
+}

@@ -1,0 +1,156 @@
+//! Attempts to write, and what else answers at once.
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::os::fd::AsFd;
+
+use runtime_core::op::{Control, End, SocketOption};
+use runtime_core::reactor::Wait;
+use socket2::{Domain, Type};
+
+use super::MakeReactor;
+use super::loopback::{accepted, fill, reset};
+use crate::driver::Driver;
+use crate::machine::{Shortage, Signals};
+use crate::pattern::Pattern;
+
+super::trials![
+    never_waits,
+    arrives_in_order,
+    nothing_to_send,
+    no_sigpipe,
+    after_a_reset,
+    not_connected,
+    options,
+    address_in_use,
+    addresses,
+    no_descriptor_left,
+];
+
+/// Wherever the socket comes from. One in blocking mode would hang here.
+fn never_waits(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (listener, address) = driver.listener(1);
+    let accepting = driver.accept(&listener);
+    let peer = TcpStream::connect(address).expect("connect");
+    let accepted = (accepted(driver.next(accepting)), peer);
+    let (opened, adopted) = (driver.pair(), driver.adopted_pair());
+    for (ours, _peer) in [opened, adopted, accepted] {
+        assert!(fill(&mut driver, &ours) > 0);
+        let error = driver.reactor().send(ours.as_fd(), b"more").expect_err("full");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
+}
+
+fn arrives_in_order(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, mut peer) = driver.pair();
+    let sent = Pattern::default().take(1_000_000);
+    let reader = std::thread::spawn(move || {
+        let mut arrived = vec![0; 1_000_000];
+        peer.read_exact(&mut arrived).map(|()| arrived)
+    });
+    let mut rest = &sent[..];
+    while !rest.is_empty() {
+        match driver.reactor().send(ours.as_fd(), rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                let token = driver.writable(&ours);
+                assert_eq!(driver.end(token), 0);
+            }
+        }
+    }
+    assert!(reader.join().expect("no panic").expect("the peer reads") == sent);
+}
+
+fn nothing_to_send(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, _peer) = driver.pair();
+    assert_eq!(driver.reactor().send(ours.as_fd(), b"").expect("send"), 0);
+}
+
+fn no_sigpipe(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    // Where `std` has not set it to be ignored, as in a program whose `main` is not Rust's, it kills.
+    let signals = Signals::catch(libc::SIGPIPE);
+    let (ours, peer) = driver.pair();
+    let receiving = driver.receive(&ours);
+    driver.turn(Wait::No);
+    drop(peer);
+    assert_eq!(driver.end(receiving), 0);
+    // The first is answered by a reset, which the second meets.
+    driver.reactor().send(ours.as_fd(), b"one").expect("the peer has closed its own half, for all we know");
+    let token = driver.receive(&ours);
+    let end = driver.end(token);
+    assert!(end == 0 || end == -libc::EPIPE || end == -libc::ECONNRESET, "{end}");
+    for _ in 0..2 {
+        let error = driver.reactor().send(ours.as_fd(), b"two").expect_err("nobody reads");
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+    assert_eq!(signals.count(), 0, "SIGPIPE was raised");
+}
+
+fn after_a_reset(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, peer) = driver.pair();
+    reset(peer);
+    let error = driver.reactor().send(ours.as_fd(), b"one").expect_err("reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let error = driver.reactor().send(ours.as_fd(), b"two").expect_err("reset");
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+}
+
+fn not_connected(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let signals = Signals::catch(libc::SIGPIPE);
+    let socket = driver.socket();
+    let error = driver.reactor().send(socket.as_fd(), b"hello").expect_err("not connected");
+    assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    assert_eq!(signals.count(), 0, "SIGPIPE was raised");
+}
+
+fn options(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, _peer) = driver.pair();
+    let reactor = driver.reactor();
+    for switch in [SocketOption::NoDelay, SocketOption::ReuseAddress, SocketOption::ReusePort] {
+        for value in [1, 0, 1] {
+            reactor.control(ours.as_fd(), Control::Set(switch, value)).expect("setsockopt");
+            assert_eq!(reactor.option(ours.as_fd(), switch).expect("getsockopt"), value, "{switch:?}");
+        }
+    }
+    for size in [SocketOption::SendBuffer, SocketOption::ReceiveBuffer] {
+        reactor.control(ours.as_fd(), Control::Set(size, 50_000)).expect("setsockopt");
+        assert_eq!(reactor.option(ours.as_fd(), size).expect("getsockopt"), 100_000, "{size:?}");
+    }
+}
+
+fn address_in_use(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (_listener, address) = driver.listener(1);
+    let socket = driver.socket();
+    let error = driver.reactor().control(socket.as_fd(), Control::Bind(&address.into())).expect_err("in use");
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+}
+
+fn addresses(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, peer) = driver.pair();
+    let reactor = driver.reactor();
+    let local = reactor.address(ours.as_fd(), End::Local).expect("getsockname").as_socket();
+    assert_eq!(local, peer.peer_addr().ok());
+    let remote = reactor.address(ours.as_fd(), End::Peer).expect("getpeername").as_socket();
+    assert_eq!(remote, peer.local_addr().ok());
+    let fresh = driver.socket();
+    let error = driver.reactor().address(fresh.as_fd(), End::Peer).expect_err("not connected");
+    assert_eq!(error.kind(), ErrorKind::NotConnected);
+}
+
+fn no_descriptor_left(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let shortage = Shortage::with_spare(0);
+    let error = driver.reactor().open(Domain::IPV4, Type::STREAM).expect_err("no descriptor");
+    drop(shortage);
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+}

@@ -1,0 +1,96 @@
+//! Trials of what programs see, against the public API of `carhop`.
+
+mod abort;
+mod cancel;
+mod chains;
+mod connect;
+mod echo;
+mod endings;
+mod fairness;
+mod halves;
+mod hostile;
+mod intervals;
+mod listeners;
+mod misuse;
+mod order;
+mod outlive;
+mod panics;
+mod rude_waker;
+mod shutdown;
+mod streams;
+mod support;
+mod tasks;
+mod threads;
+mod timers;
+mod wakers;
+
+use carhop::{Backend, Builder, Runtime};
+
+use crate::harness::Suite;
+
+/// What a trial runs on.
+#[derive(Clone, Copy)]
+struct Env {
+    backend: Backend,
+}
+
+type Trials = &'static [(&'static str, fn(&Env))];
+
+/// Names functions as trials.
+macro_rules! trials {
+    ($($trial:ident),+ $(,)?) => {
+        pub(super) const TRIALS: super::Trials = &[$((stringify!($trial), $trial)),+];
+    };
+}
+use trials;
+
+const MODULES: &[(&str, Trials)] = &[
+    ("order", order::TRIALS),
+    ("fairness", fairness::TRIALS),
+    ("tasks", tasks::TRIALS),
+    ("abort", abort::TRIALS),
+    ("chains", chains::TRIALS),
+    ("panics", panics::TRIALS),
+    ("wakers", wakers::TRIALS),
+    ("timers", timers::TRIALS),
+    ("intervals", intervals::TRIALS),
+    ("streams", streams::TRIALS),
+    ("halves", halves::TRIALS),
+    ("endings", endings::TRIALS),
+    ("listeners", listeners::TRIALS),
+    ("connect", connect::TRIALS),
+    ("cancel", cancel::TRIALS),
+    ("threads", threads::TRIALS),
+    ("hostile", hostile::TRIALS),
+    ("echo", echo::TRIALS),
+    ("shutdown", shutdown::TRIALS),
+    ("outlive", outlive::TRIALS),
+    ("misuse", misuse::TRIALS),
+];
+
+/// Everything that the runtime must do on `backend`.
+pub fn suite(backend: Backend) -> Suite {
+    let env = Env { backend };
+    let usable = env.builder().build().map(drop).map_err(|error| error.to_string());
+    let mut suite = Suite::new(backend.name(), usable);
+    for (module, trials) in MODULES {
+        for &(name, trial) in *trials {
+            suite.add(&format!("{module}::{name}"), move || trial(&env));
+        }
+    }
+    suite
+}
+
+impl Env {
+    fn builder(&self) -> Builder {
+        Builder::new().backend(self.backend)
+    }
+
+    fn runtime(&self) -> Runtime {
+        self.builder().build().expect("another runtime like the first")
+    }
+
+    fn run<F: Future>(&self, future: F) -> F::Output {
+        self.runtime().block_on(future)
+    }
+}

@@ -1,0 +1,140 @@
+//! What outlives its runtime: an error, not a hang.
+
+use std::future::{pending, poll_fn};
+use std::io;
+use std::net::Shutdown;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use carhop::net::{TcpListener, TcpStream};
+use carhop::time::{Instant, Sleep, sleep};
+use carhop::{spawn, yield_now};
+use futures::executor;
+use futures::poll;
+
+use super::support::{connection, fill, listener, pair, promptly};
+use super::{Env, trials};
+
+trials!(streams, listeners, handles, sleeps, forgotten_reads,);
+
+/// It is an error, and says that the runtime is gone.
+fn gone<T>(what: &str, result: io::Result<T>) {
+    let error = result.err().unwrap_or_else(|| panic!("{what} succeeded without a runtime"));
+    assert_eq!(error.kind(), io::ErrorKind::NotConnected, "{what}: {error}");
+    assert_eq!(error.to_string(), "the carhop runtime of this socket is gone", "{what}");
+}
+
+fn streams(env: &Env) {
+    let runtime = env.runtime();
+    let (mut idle, mut reading, mut unread, mut full, mut far) = runtime.block_on(async {
+        let accepting = listener().await;
+        let (idle, _) = connection(&accepting).await;
+        let (mut reading, far) = connection(&accepting).await;
+        assert!(poll!(Box::pin(reading.read(&mut [0; 9]))).is_pending());
+        let (mut unread, mut writer) = connection(&accepting).await;
+        writer.write_all(b"unread").await.unwrap();
+        unread.read_exact(&mut [0; 2]).await.unwrap();
+        let (mut full, reader) = connection(&accepting).await;
+        fill(&mut full).await;
+        std::mem::forget(spawn(async move {
+            let _open = (writer, reader);
+            pending::<()>().await
+        }));
+        (idle, reading, unread, full, far)
+    });
+    promptly(|| drop(runtime));
+
+    let other = env.runtime();
+    let mut buf = [0; 64];
+    for (name, stream) in [("idle", &mut idle), ("reading", &mut reading), ("full", &mut full)] {
+        // On no runtime, and on one that is not theirs.
+        gone(name, executor::block_on(stream.read(&mut buf)));
+        gone(name, other.block_on(stream.read(&mut buf)));
+        gone(name, executor::block_on(stream.write(b"x")));
+        gone(name, other.block_on(stream.write(b"x")));
+        gone(name, stream.local_addr());
+        gone(name, stream.nodelay());
+        gone(name, stream.shutdown(Shutdown::Write));
+    }
+    // What had arrived is still there.
+    assert_eq!(executor::block_on(unread.read(&mut buf)).unwrap(), 4);
+    assert_eq!(&buf[..4], b"read");
+    gone("unread", executor::block_on(unread.read(&mut buf)));
+
+    let (_read, mut write) = reading.into_split();
+    gone("half", executor::block_on(write.write(b"x")));
+    gone("far", executor::block_on(far.read(&mut buf)));
+}
+
+fn listeners(env: &Env) {
+    let runtime = env.runtime();
+    let (idle, accepting): (TcpListener, TcpListener) = runtime.block_on(async {
+        let (idle, accepting) = (listener().await, listener().await);
+        assert!(poll!(Box::pin(accepting.accept())).is_pending());
+        // Accepted, and taken by nobody.
+        drop(TcpStream::connect(accepting.local_addr().unwrap()).await.unwrap());
+        sleep(Duration::from_millis(1)).await;
+        (idle, accepting)
+    });
+    promptly(|| drop(runtime));
+    gone("idle", executor::block_on(idle.accept()));
+    for _ in 0..3 {
+        gone("accepting", executor::block_on(accepting.accept()));
+    }
+    gone("local_addr", idle.local_addr());
+}
+
+fn handles(env: &Env) {
+    let runtime = env.runtime();
+    let (finished, waiting, ready) = runtime.block_on(async {
+        let handles = (spawn(async { "done" }), spawn(pending::<()>()), spawn(async { "never ran" }));
+        yield_now().await;
+        (handles.0, handles.1, handles.2)
+    });
+    let never_polled = runtime.spawn(async {});
+    drop(runtime);
+    assert_eq!(executor::block_on(finished).unwrap(), "done");
+    assert_eq!(executor::block_on(ready).unwrap(), "never ran");
+    for handle in [waiting, never_polled] {
+        assert!(handle.is_finished());
+        handle.abort();
+        assert!(executor::block_on(handle).unwrap_err().is_cancelled());
+    }
+}
+
+fn sleeps(env: &Env) {
+    let poll_once =
+        |sleep: &mut Sleep| env.run(poll_fn(|cx| Poll::Ready(Pin::new(&mut *sleep).poll(cx).is_pending())));
+    let (mut dropped, mut awaited) = (sleep(Duration::from_secs(3600)), sleep(Duration::from_millis(1)));
+    assert!(poll_once(&mut dropped) && poll_once(&mut awaited));
+    drop(dropped);
+    let deadline = awaited.deadline();
+    env.run(async {
+        awaited.await;
+        assert!(Instant::now() >= deadline);
+    });
+}
+
+fn forgotten_reads(env: &Env) {
+    let runtime = env.runtime();
+    let (mut near, mut far) = runtime.block_on(async {
+        let (mut near, mut far) = pair().await;
+        let mut buf = vec![0; 64];
+        let mut read = Box::pin(near.read(&mut buf));
+        assert!(poll!(&mut read).is_pending());
+        std::mem::forget(read);
+        drop(buf);
+        far.write_all(b"for the next read").await.unwrap();
+        near.read_exact(&mut [0; 8]).await.unwrap();
+        // And once more, to be forgotten for good.
+        let mut buf = vec![0; 64];
+        let mut read = Box::pin(far.read(&mut buf));
+        assert!(poll!(&mut read).is_pending());
+        std::mem::forget(read);
+        (near, far)
+    });
+    promptly(|| drop(runtime));
+    assert_eq!(executor::block_on(near.read(&mut [0; 64])).unwrap(), 9);
+    gone("far", executor::block_on(far.read(&mut [0])));
+}
