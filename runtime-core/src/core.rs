@@ -1,6 +1,7 @@
 //! The loop.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::pin;
@@ -47,8 +48,10 @@ pub(crate) struct Core {
     pub(crate) inbox: Arc<Inbox>,
     /// `None` once the runtime has been dropped.
     pub(crate) reactor: RefCell<Option<Box<dyn Reactor>>>,
-    /// Scratch space of `turn`.
+    /// Scratch space of `turn_reactor`.
     done: RefCell<Vec<Completion>>,
+    /// What the reactor has said and nobody has heard yet.
+    undelivered: RefCell<VecDeque<Completion>>,
     polls_per_step: u32,
     tries_left: Cell<u32>,
     /// The runtime is being dropped: no operation may start any more.
@@ -62,6 +65,8 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(reactor: Box<dyn Reactor>, config: &Config) -> Rc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
+        // First, for it refuses sizes by a panic: nothing may be left in the registry then.
+        let pool = Pool::new(config.pool_chunks, config.chunk_len);
         let inbox = Arc::new(Inbox::new(reactor.unparker()));
         let core = Rc::new(Self {
             id: registry::register(Arc::clone(&inbox)),
@@ -69,10 +74,11 @@ impl Core {
             tasks: Tasks::new(&inbox),
             operations: Operations::new(),
             timers: RefCell::new(Wheel::new(reactor.now().0)),
-            pool: Pool::new(config.pool_chunks, config.chunk_len),
+            pool,
             inbox,
             reactor: RefCell::new(Some(reactor)),
             done: RefCell::default(),
+            undelivered: RefCell::default(),
             polls_per_step: config.polls_per_step.max(1),
             tries_left: Cell::new(0),
             closing: Cell::new(false),
@@ -211,8 +217,9 @@ impl Core {
         self.fire_timers();
     }
 
-    /// One turn of the reactor, and the wakes that come of it. Never nests: a socket that one of the wakes drops is
-    /// closed in the next turn, or by the `flush` that this is part of.
+    /// One turn of the reactor, and the wakes that come of it. A socket that one of the wakes drops is closed in the
+    /// next turn, or by the `flush` that this is part of. While no `block_on` runs, a wake may also run the runtime
+    /// or drop it: the turns within this one deliver what it has yet to deliver.
     ///
     /// # Errors
     ///
@@ -220,7 +227,6 @@ impl Core {
     pub(crate) fn turn_reactor(&self, mut wait: Wait) -> io::Result<()> {
         self.assert_same_process();
         let was_turning = self.turning.replace(true);
-        debug_assert!(!was_turning, "a turn within a turn");
         if wait != Wait::No && !self.inbox.fall_asleep() {
             wait = Wait::No;
         }
@@ -233,10 +239,17 @@ impl Core {
             unsafe { reactor.turn(turn) }
         });
         self.inbox.stay_awake();
-        self.operations.dispatch(&mut done);
+        self.undelivered.borrow_mut().extend(done.drain(..));
         self.done.replace(done);
-        self.turning.set(false);
+        while let Some(completion) = self.next_undelivered() {
+            self.operations.dispatch(completion);
+        }
+        self.turning.set(was_turning);
         result
+    }
+
+    fn next_undelivered(&self) -> Option<Completion> {
+        self.undelivered.borrow_mut().pop_front()
     }
 
     /// How long the coming turn may wait.

@@ -81,25 +81,23 @@ impl Operations {
         !self.table.borrow().is_empty()
     }
 
-    /// Hands each completion to whom it belongs.
-    pub(crate) fn dispatch(&self, done: &mut Vec<Completion>) {
-        for completion in done.drain(..) {
-            let completer = {
-                let mut table = self.table.borrow_mut();
-                let slot = completion.token.slot();
-                match table.get(slot) {
-                    Some(entry) if entry.generation == completion.token.generation() => {
-                        if completion.more {
-                            Rc::clone(&entry.completer)
-                        } else {
-                            table.remove(slot).completer
-                        }
+    /// Hands a completion to whom it belongs.
+    pub(crate) fn dispatch(&self, completion: Completion) {
+        let completer = {
+            let mut table = self.table.borrow_mut();
+            let slot = completion.token.slot();
+            match table.get(slot) {
+                Some(entry) if entry.generation == completion.token.generation() => {
+                    if completion.more {
+                        Rc::clone(&entry.completer)
+                    } else {
+                        table.remove(slot).completer
                     }
-                    _ => unreachable!("the reactor completed an operation twice: {completion:?}"),
                 }
-            };
-            completer.complete(completion);
-        }
+                _ => unreachable!("the reactor completed an operation twice: {completion:?}"),
+            }
+        };
+        completer.complete(completion);
     }
 
     /// Has `completer` settle before the next turn.

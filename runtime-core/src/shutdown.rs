@@ -4,6 +4,8 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use timers::Wheel;
+
 use crate::clock::Nanos;
 use crate::contain::drop_contained;
 use crate::context;
@@ -13,6 +15,9 @@ use crate::registry;
 
 /// How many tasks the drops of others may still spawn. They are dropped, too, but not without end.
 const LATE_TASKS: usize = 10_000;
+
+/// How many times the drops of tasks and of timers may still bring about one another.
+const LATE_ROUNDS: usize = 100;
 
 /// How long a runtime waits for the kernel to end what was in flight when the runtime was dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -29,8 +34,10 @@ impl Core {
         self.closing.set(true);
         self.drop_tasks_and_timers();
         let ended = self.end_operations();
-        // The wakers of operations are users' code as well, and may have spawned.
+        // The wakers of operations are users' code as well, and may have spawned. What they spawned may own sockets,
+        // whose closes are all that is left to perform then.
         self.drop_tasks_and_timers();
+        let ended = ended.and_then(|()| self.end_operations());
         let reactor = self.reactor.take();
         if self.operations.any_in_flight() {
             let why =
@@ -46,14 +53,29 @@ impl Core {
     }
 
     fn drop_tasks_and_timers(&self) {
-        if !self.tasks.cancel_all(LATE_TASKS) {
-            eprintln!("carhop: tasks whose drop spawns tasks without end are leaked");
-            self.tasks.leak();
+        // A timer's waker may spawn when it is dropped, and a task may set timers.
+        for _ in 0..LATE_ROUNDS {
+            if !self.tasks.cancel_all(LATE_TASKS) {
+                break;
+            }
+            if self.timers.borrow().is_empty() {
+                return;
+            }
+            self.drop_timers();
+        }
+        eprintln!("carhop: tasks and timers whose drops bring forth others without end are leaked");
+        self.tasks.leak();
+        std::mem::forget(self.timers.replace(Wheel::new(self.now().0)));
+    }
+
+    /// Drops the wakers of all timers that are set now.
+    fn drop_timers(&self) {
+        let mut wakers = Vec::new();
+        while let Some(waker) = self.pop_timer(Nanos::NEVER) {
+            wakers.push(waker);
         }
         // One at a time: should two of them panic, one after the other.
-        while let Some(waker) = self.pop_timer(Nanos::NEVER) {
-            drop_contained(waker);
-        }
+        wakers.into_iter().for_each(drop_contained);
     }
 
     fn end_operations(&self) -> io::Result<()> {
