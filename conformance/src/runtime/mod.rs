@@ -15,6 +15,7 @@ mod misuse;
 mod order;
 mod outlive;
 mod panics;
+mod reentry;
 mod rude_waker;
 mod shutdown;
 mod streams;
@@ -52,6 +53,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("chains", chains::TRIALS),
     ("panics", panics::TRIALS),
     ("wakers", wakers::TRIALS),
+    ("reentry", reentry::TRIALS),
     ("timers", timers::TRIALS),
     ("intervals", intervals::TRIALS),
     ("streams", streams::TRIALS),
