@@ -18,6 +18,7 @@ mod panics;
 mod reentry;
 mod rude_waker;
 mod shutdown;
+mod signals;
 mod streams;
 mod support;
 mod tasks;
@@ -65,6 +66,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("threads", threads::TRIALS),
     ("hostile", hostile::TRIALS),
     ("echo", echo::TRIALS),
+    ("signals", signals::TRIALS),
     ("shutdown", shutdown::TRIALS),
     ("outlive", outlive::TRIALS),
     ("misuse", misuse::TRIALS),
