@@ -2,6 +2,8 @@
 //! nothing else.
 
 use std::future::{pending, poll_fn};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use carhop::{JoinError, JoinHandle, spawn, yield_now};
@@ -19,6 +21,7 @@ trials!(
     a_panic_in_the_drop_of_a_detached_future,
     a_panic_in_the_drop_of_an_output,
     a_panic_in_the_drop_of_a_payload,
+    payloads_that_bring_forth_payloads,
     panics_do_not_disturb_an_echo,
 );
 
@@ -217,6 +220,34 @@ fn a_panic_in_the_drop_of_a_payload(env: &Env) {
         task.abort();
         drop(task);
         yield_now().await;
+    });
+}
+
+fn payloads_that_bring_forth_payloads(env: &Env) {
+    /// Panics with its like when it is dropped, up to a hundred times.
+    struct Payload(Arc<AtomicUsize>);
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            if self.0.fetch_add(1, Ordering::Relaxed) < 100 {
+                explode(&self.0)
+            }
+        }
+    }
+    fn explode(drops: &Arc<AtomicUsize>) -> ! {
+        std::panic::resume_unwind(Box::new(Payload(Arc::clone(drops))))
+    }
+    beside_a_bystander(env, || async {
+        let drops = Arc::new(AtomicUsize::new(0));
+        let (in_poll, in_drop) = (Arc::clone(&drops), Arc::clone(&drops));
+        let guard = OnDrop(move || explode(&in_drop));
+        let task = spawn(poll_fn(move |_| -> Poll<()> {
+            let _of_this_future = &guard;
+            explode(&in_poll)
+        }));
+        let error = task.await.unwrap_err();
+        // That of the poll is the error. That of the drop is dropped, and what comes of that is forgotten.
+        assert_eq!(drops.load(Ordering::Relaxed), 1);
+        std::mem::forget(error);
     });
 }
 
