@@ -29,6 +29,7 @@ trials!(
     reset_by_its_own_end,
     polled_on_another_runtime,
     ended_on_another_thread,
+    dropped_while_its_runtime_does_not_run,
     dropped_by_its_neighbour,
     a_timeout_of_what_is_ready,
     a_timeout_of_what_is_late,
@@ -256,6 +257,27 @@ fn dropped_by_its_neighbour(env: &Env) {
         sleep(Duration::from_millis(1)).await;
     });
     assert_eq!(ended.get(), 0);
+}
+
+fn dropped_while_its_runtime_does_not_run(env: &Env) {
+    let counter = Arc::new(Nothing);
+    let waker = Waker::from(Arc::clone(&counter));
+    let (runtime, other) = (env.runtime(), env.runtime());
+    let waiting = || {
+        let mut sleep = sleep(HOUR);
+        runtime.block_on(async {
+            assert!(sleep.poll_unpin(&mut Context::from_waker(&waker)).is_pending());
+        });
+        assert_eq!(Arc::strong_count(&counter), 3);
+        sleep
+    };
+    drop(waiting());
+    assert_eq!(Arc::strong_count(&counter), 2, "dropped");
+    waiting().reset(Instant::now() + HOUR);
+    assert_eq!(Arc::strong_count(&counter), 2, "reset");
+    let sleep = waiting();
+    other.block_on(async { drop(sleep) });
+    assert_eq!(Arc::strong_count(&counter), 2, "dropped on another runtime");
 }
 
 fn a_timeout_of_what_is_ready(env: &Env) {
