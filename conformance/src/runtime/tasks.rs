@@ -6,8 +6,10 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use carhop::{spawn, yield_now};
+use futures::FutureExt;
 use futures::future::{Either, select};
 
+use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace, cancelled, panic_of, waiting};
 use super::{Env, trials};
 
@@ -16,6 +18,7 @@ trials!(
     a_handle_knows_whether_its_task_has_finished,
     the_future_is_gone_when_its_output_arrives,
     a_dropped_handle_detaches,
+    a_dropped_handle_forgets_who_waits,
     a_handle_is_ready_once,
     no_poll_after_the_end,
     wakes_spawns_and_aborts_from_within_drops,
@@ -100,6 +103,21 @@ fn a_dropped_handle_detaches(env: &Env) {
             yield_now().await;
         }
         assert_eq!((ends.get(), drops.get()), (3, 3));
+    });
+}
+
+fn a_dropped_handle_forgets_who_waits(env: &Env) {
+    env.run(async {
+        let waker = RudeWaker::new(Manners::default());
+        let mut task = spawn(yield_now()).boxed_local();
+        assert!(waker.poll(&mut task).unwrap().is_pending());
+        assert_eq!(waker.alive(), 1);
+        drop(task);
+        assert_eq!(waker.alive(), 0);
+        for _ in 0..3 {
+            yield_now().await;
+        }
+        assert_eq!(waker.wakes(), 0);
     });
 }
 
