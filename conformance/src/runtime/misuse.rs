@@ -22,6 +22,7 @@ trials!(
     outside_of_a_runtime,
     what_needs_no_runtime,
     from_destructors_of_thread_locals,
+    receive_buffers_beyond_all_bounds,
     a_forked_child,
     a_child_forked_within_block_on,
 );
@@ -129,6 +130,20 @@ fn from_destructors_of_thread_locals(env: &Env) {
     for (spawned, slept) in texts {
         needs_a_runtime("spawn", &spawned);
         needs_a_runtime("a timer", &slept);
+    }
+}
+
+fn receive_buffers_beyond_all_bounds(env: &Env) {
+    let refusal = |count, bytes_each| panic_of(|| env.builder().receive_buffers(count, bytes_each).build());
+    // The product of the first two wraps around to a size that could be had.
+    for (count, bytes_each) in
+        [(1 << 15, usize::MAX / (1 << 15) + 2), (2, usize::MAX / 2 + 2), (1, usize::MAX)]
+    {
+        let text = format!("{count} chunks of {bytes_each} bytes are more than an address space holds");
+        assert_eq!(refusal(count, bytes_each), text);
+    }
+    for (count, bytes_each) in [(0, 1), (1, 0)] {
+        assert_eq!(refusal(count, bytes_each), "a pool needs at least one chunk of at least one byte");
     }
 }
 
