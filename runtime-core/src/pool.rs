@@ -49,7 +49,7 @@ impl Pool {
 
     /// Whether so few chunks are free that those with unread bytes should come back.
     pub(crate) fn is_short(&self) -> bool {
-        self.available() < usize::from(self.chunks) / 4
+        self.available() <= usize::from(self.chunks) / 4
     }
 
     /// The size of a chunk in bytes.

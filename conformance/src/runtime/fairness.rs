@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use carhop::time::{Instant, sleep, sleep_until};
 use carhop::{JoinHandle, spawn, yield_now};
+use futures::FutureExt;
 use futures::future::join;
 
 use crate::pattern::Pattern;
@@ -26,6 +27,7 @@ trials!(
     two_writers_to_two_readers,
     a_pool_of_one_byte,
     a_pool_smaller_than_its_readers,
+    a_busy_task_leaves_the_pool_to_readers,
 );
 
 /// Wakes itself for ever, and calls `each_time` whenever it is polled.
@@ -246,4 +248,26 @@ fn a_pool_smaller_than_its_readers(env: &Env) {
             task.await.unwrap();
         }
     });
+}
+
+fn a_busy_task_leaves_the_pool_to_readers(env: &Env) {
+    for chunks in [1, 3, 8] {
+        let runtime = env.builder().receive_buffers(chunks, 64).build().unwrap();
+        runtime.block_on(async {
+            let listener = listener().await;
+            let mut unread = Vec::new();
+            for _ in 0..chunks {
+                let (mut near, mut far) = connection(&listener).await;
+                // It has asked once, and never comes back.
+                assert!(far.read(&mut [0]).now_or_never().is_none());
+                near.write_all(&[0; 64]).await.unwrap();
+                unread.push((near, far));
+            }
+            let busy = busy(|| ());
+            let (mut near, mut far) = connection(&listener).await;
+            near.write_all(b"x").await.unwrap();
+            far.read_exact(&mut [0]).await.unwrap();
+            busy.abort();
+        });
+    }
 }
