@@ -52,6 +52,8 @@ pub(crate) struct Core {
     done: RefCell<Vec<Completion>>,
     /// What the reactor has said and nobody has heard yet.
     undelivered: RefCell<VecDeque<Completion>>,
+    /// The last turn left sockets unsettled.
+    postponed: Cell<bool>,
     polls_per_step: u32,
     tries_left: Cell<u32>,
     /// The runtime is being dropped: no operation may start any more.
@@ -79,6 +81,7 @@ impl Core {
             reactor: RefCell::new(Some(reactor)),
             done: RefCell::default(),
             undelivered: RefCell::default(),
+            postponed: Cell::new(false),
             polls_per_step: config.polls_per_step.max(1),
             tries_left: Cell::new(0),
             closing: Cell::new(false),
@@ -204,8 +207,11 @@ impl Core {
     /// Between two passes over the ready tasks: settle sockets, let the kernel do what was staged and wait
     /// for it if there is nothing else to do; then wake whom that, other threads and the time have woken.
     fn turn(&self) {
-        // Readers that have been woken and are still to run may as well find their bytes in the pool.
-        if !self.tasks.any_ready() || self.pool.is_short() {
+        // Readers that have been woken and are still to run may as well find their bytes in the pool. But only once:
+        // a task that is always ready must not keep a listener from pausing.
+        let postpone = self.tasks.any_ready() && !self.pool.is_short() && !self.postponed.get();
+        self.postponed.set(postpone);
+        if !postpone {
             self.operations.settle();
         }
         let wait = self.wait();

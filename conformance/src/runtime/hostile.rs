@@ -38,8 +38,7 @@ async fn echo(mut stream: TcpStream) {
 }
 
 /// What a peer may cost that is not read from: the buffers of its tasks, 64 KiB unread, and one burst on top of
-/// them, which on io_uring is up to 32 chunks of 16 KiB: so often the kernel repeats a multishot receive before it
-/// looks at others.
+/// them, which on io_uring is what the kernel has been lent: 16 chunks of 16 KiB, more where many sockets receive.
 const SLOW_PEER: usize = 768 * 1024;
 
 async fn serve(listener: Rc<TcpListener>) {
