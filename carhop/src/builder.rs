@@ -65,7 +65,8 @@ impl Builder {
     }
 
     /// How many tasks are polled at most before the loop looks at the kernel and the timers again; 256 by default,
-    /// 0 counts as 1. It also does so after about a millisecond. Less means that sockets and timers wait for less behind busy tasks, at more system calls.
+    /// 0 counts as 1. It also does so after about a millisecond. Less means that sockets and timers wait for less
+    /// behind busy tasks, at more system calls.
     pub fn polls_per_step(mut self, polls: u32) -> Self {
         self.config.polls_per_step = polls;
         self
