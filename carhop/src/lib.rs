@@ -30,6 +30,7 @@ mod builder;
 pub mod net;
 mod report;
 pub mod signal;
+pub mod sync;
 pub mod time;
 
 #[doc(hidden)]

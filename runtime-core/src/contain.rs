@@ -7,19 +7,19 @@ use std::task::Waker;
 /// Runs `f`; a panic is reported by the panic hook, as always, and becomes an `Err`.
 ///
 /// Whoever calls this keeps nothing half-done across `f`: that is why unwind safety may be asserted.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(f))
 }
 
 /// Drops `value`, whatever its `Drop` does.
-pub(crate) fn drop_contained<T>(value: T) {
+pub fn drop_contained<T>(value: T) {
     if let Err(payload) = contain(|| drop(value)) {
         forget_payload(payload);
     }
 }
 
 /// Wakes `waker`, which may be a user's own.
-pub(crate) fn wake_contained(waker: Waker) {
+pub fn wake_contained(waker: Waker) {
     if let Err(payload) = contain(|| waker.wake()) {
         forget_payload(payload);
     }
@@ -27,7 +27,7 @@ pub(crate) fn wake_contained(waker: Waker) {
 
 /// A panic's payload is a user's value too, and its drop may panic again. Dropped within a last
 /// containment; what comes out of that is leaked.
-pub(crate) fn forget_payload(payload: Box<dyn Any + Send>) {
+pub fn forget_payload(payload: Box<dyn Any + Send>) {
     if let Err(again) = contain(|| drop(payload)) {
         std::mem::forget(again);
     }

@@ -4,7 +4,7 @@
 //! chooses one and is what programs depend on.
 
 pub mod clock;
-mod contain;
+pub mod contain;
 mod context;
 mod core;
 mod inbox;
@@ -17,7 +17,7 @@ mod runtime;
 mod shutdown;
 pub mod socket;
 pub mod sys;
-mod task;
+pub mod task;
 pub mod timer;
 
 pub use clock::Nanos;

@@ -12,6 +12,7 @@
 //! A slot knows whether its task is scheduled; the task itself (`cell`) knows whether it has finished. The
 //! root future of `block_on` is scheduled in the same queue, in a slot of its own.
 
+mod awaits;
 mod cell;
 mod join;
 mod waker;
@@ -22,10 +23,13 @@ use std::rc::Rc;
 
 use crate::inbox::{Inbox, MAX_SLOTS};
 
+pub(crate) use awaits::take_noted;
+pub use awaits::{Awaits, note};
 pub use cell::JoinError;
 pub(crate) use cell::{Task, TaskCell};
 pub use join::JoinHandle;
-pub(crate) use waker::{TaskId, waker};
+pub use waker::TaskId;
+pub(crate) use waker::waker;
 
 /// The slot of the root future.
 const ROOT: u32 = 0;

@@ -11,7 +11,7 @@ compile_error!("carhop packs the name of a task into a 64-bit pointer");
 
 /// A task of one runtime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct TaskId {
+pub struct TaskId {
     /// Below 2^24.
     pub(crate) slot: u32,
     /// Below 2^24: which task of the slot.

@@ -1,0 +1,3 @@
+//! What tasks of one runtime share.
+
+mod waiters;

@@ -1,0 +1,227 @@
+//! Who waits for something: a queue, first in first out, in which each waiter has a place until it leaves.
+//!
+//! ```text
+//!          poll                     grant (wakes)            poll
+//! (none) ───────▶ Queued (waker) ─────────────────▶ Granted ───────▶ (none)
+//!                     │                                │
+//!                     └── dropped ──▶ (none)           └── dropped ──▶ (none), the grant goes back
+//! ```
+//!
+//! What is granted is handed over, not raced for: nobody can take it between the grant and the waiter's next poll, so
+//! the order is that of the queue. A waiter that is dropped with a grant in its hands returns it, and so no wake is
+//! lost. Wakers, which may be users' own, are cloned, woken and dropped with nothing borrowed.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use runtime_core::contain::{drop_contained, wake_contained};
+use runtime_core::task::{Awaits, note};
+use slab::Slab;
+
+/// A queue of waiters. `W` is what each of them wants, `G` what it is granted.
+#[derive(Debug)]
+pub(super) struct Waiters<W = (), G = ()> {
+    queue: RefCell<Queue<W, G>>,
+}
+
+/// A doubly linked list within a slab: places are used again, so in steady state nothing is allocated.
+#[derive(Debug)]
+struct Queue<W, G> {
+    places: Slab<Place<W, G>>,
+    /// The ends of the list of those who are still queued.
+    first: Option<usize>,
+    last: Option<usize>,
+    /// Counts those who ever queued up.
+    arrivals: u64,
+}
+
+#[derive(Debug)]
+struct Place<W, G> {
+    want: W,
+    state: State<G>,
+    before: Option<usize>,
+    after: Option<usize>,
+    /// The number of its arrival.
+    arrival: u64,
+}
+
+#[derive(Debug)]
+enum State<G> {
+    Queued(Waker),
+    Granted(G),
+}
+
+impl<W, G> Default for Waiters<W, G> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<W, G> Waiters<W, G> {
+    pub(super) const fn new() -> Self {
+        let queue = Queue { places: Slab::new(), first: None, last: None, arrivals: 0 };
+        Self { queue: RefCell::new(queue) }
+    }
+
+    /// How many are queued: those who have been granted something do not count.
+    pub(super) fn len(&self) -> usize {
+        let queue = self.queue.borrow();
+        std::iter::successors(queue.first, |&place| queue.places[place].after).count()
+    }
+
+    /// Whether nobody is queued.
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.borrow().first.is_none()
+    }
+
+    /// What the first in the queue wants.
+    pub(super) fn first_wants(&self) -> Option<W>
+    where
+        W: Copy,
+    {
+        let queue = self.queue.borrow();
+        queue.first.map(|place| queue.places[place].want)
+    }
+
+    /// Grants something to the first in the queue and wakes it, or returns what nobody waits for.
+    pub(super) fn grant(&self, grant: G) -> Result<(), G> {
+        let mut queue = self.queue.borrow_mut();
+        let Some(place) = queue.pop() else { return Err(grant) };
+        let state = std::mem::replace(&mut queue.places[place].state, State::Granted(grant));
+        drop(queue);
+        if let State::Queued(waker) = state {
+            wake_contained(waker);
+        }
+        Ok(())
+    }
+
+    /// Grants something to all who are queued now, in their order. Who queues up meanwhile is not meant.
+    pub(super) fn grant_all(&self, grant: G)
+    where
+        G: Clone,
+    {
+        let limit = self.queue.borrow().arrivals;
+        while self.first_arrival().is_some_and(|arrival| arrival < limit) {
+            // Somebody is queued, so it is taken.
+            let _ = self.grant(grant.clone());
+        }
+    }
+
+    fn first_arrival(&self) -> Option<u64> {
+        let queue = self.queue.borrow();
+        queue.first.map(|place| queue.places[place].arrival)
+    }
+
+    /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says. If the future is
+    /// dropped after it was granted something and before it knew, `give_back` is called with that.
+    pub(super) fn wait<'a, F: FnMut(G)>(&'a self, name: &'static str, want: W, give_back: F) -> Wait<'a, W, G, F>
+    where
+        W: Copy,
+    {
+        Wait { waiters: self, name, want, place: None, give_back }
+    }
+}
+
+impl<W, G> Queue<W, G> {
+    fn push(&mut self, want: W, waker: Waker) -> usize {
+        let (before, arrival) = (self.last, self.arrivals);
+        self.arrivals += 1;
+        let state = State::Queued(waker);
+        let place = self.places.insert(Place { want, state, before, after: None, arrival });
+        match before {
+            Some(before) => self.places[before].after = Some(place),
+            None => self.first = Some(place),
+        }
+        self.last = Some(place);
+        place
+    }
+
+    /// Takes the first out of the list. It keeps its place.
+    fn pop(&mut self) -> Option<usize> {
+        let place = self.first?;
+        self.unlink(place);
+        Some(place)
+    }
+
+    fn unlink(&mut self, place: usize) {
+        let Place { before, after, .. } = self.places[place];
+        match before {
+            Some(before) => self.places[before].after = after,
+            None => self.first = after,
+        }
+        match after {
+            Some(after) => self.places[after].before = before,
+            None => self.last = before,
+        }
+    }
+}
+
+/// See [`Waiters::wait`].
+#[must_use]
+pub(super) struct Wait<'a, W: Copy, G, F: FnMut(G)> {
+    waiters: &'a Waiters<W, G>,
+    name: &'static str,
+    want: W,
+    /// From the first poll on, until the grant is taken.
+    place: Option<usize>,
+    give_back: F,
+}
+
+/// Nothing is pinned.
+impl<W: Copy, G, F: FnMut(G)> Unpin for Wait<'_, W, G, F> {}
+
+impl<W: Copy, G, F: FnMut(G)> Wait<'_, W, G, F> {
+    /// Whether it has queued up and was not granted anything yet.
+    pub(super) fn is_queued(&self) -> bool {
+        let queue = self.waiters.queue.borrow();
+        self.place.is_some_and(|place| matches!(queue.places[place].state, State::Queued(_)))
+    }
+}
+
+impl<W: Copy, G, F: FnMut(G)> Future for Wait<'_, W, G, F> {
+    type Output = G;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G> {
+        // Cloned before anything is borrowed.
+        let waker = cx.waker().clone();
+        let this = &mut *self;
+        let mut queue = this.waiters.queue.borrow_mut();
+        let unused = match this.place {
+            None => {
+                this.place = Some(queue.push(this.want, waker));
+                None
+            }
+            Some(place) => match &mut queue.places[place].state {
+                State::Queued(queued) => Some(std::mem::replace(queued, waker)),
+                State::Granted(_) => {
+                    let State::Granted(grant) = queue.places.remove(place).state else { unreachable!() };
+                    this.place = None;
+                    drop(queue);
+                    drop_contained(waker);
+                    return Poll::Ready(grant);
+                }
+            },
+        };
+        drop(queue);
+        drop_contained(unused);
+        note(Awaits::Named(this.name));
+        Poll::Pending
+    }
+}
+
+impl<W: Copy, G, F: FnMut(G)> Drop for Wait<'_, W, G, F> {
+    fn drop(&mut self) {
+        let Some(place) = self.place else { return };
+        let mut queue = self.waiters.queue.borrow_mut();
+        if matches!(queue.places[place].state, State::Queued(_)) {
+            queue.unlink(place);
+        }
+        let state = queue.places.remove(place).state;
+        drop(queue);
+        match state {
+            State::Queued(waker) => drop_contained(waker),
+            State::Granted(grant) => (self.give_back)(grant),
+        }
+    }
+}

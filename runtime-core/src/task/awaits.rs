@@ -1,0 +1,59 @@
+//! What tasks wait for, for those who look at the list of tasks.
+
+use std::cell::Cell;
+use std::os::fd::RawFd;
+
+use crate::clock::Nanos;
+
+use super::TaskId;
+
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Awaits {
+    /// Nothing that belongs to this library.
+    #[default]
+    Unknown,
+    /// An operation on a descriptor.
+    Operation {
+        /// As in `Op::name`.
+        name: &'static str,
+        /// On what.
+        fd: RawFd,
+    },
+    /// A timer.
+    Timer {
+        /// When it fires.
+        deadline: Nanos,
+    },
+    /// The end of another task.
+    Task(TaskId),
+    /// Something else of this library, by its name: `Mutex::lock`, say.
+    Named(&'static str),
+}
+
+thread_local! {
+    /// What was noted since the poll of the task that runs began.
+    static NOTED: Cell<Noted> = const { Cell::new(Noted { last: Awaits::Unknown, count: 0 }) };
+}
+
+/// What a task waited for when its last poll ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Noted {
+    /// The last of them.
+    pub(crate) last: Awaits,
+    pub(crate) count: u32,
+}
+
+/// Notes what the task that is being polled waits for. Futures call it when they leave their waker somewhere. A task
+/// may wait for several things: the last one is kept, and the number.
+#[inline]
+pub fn note(awaits: Awaits) {
+    let count = NOTED.get().count.saturating_add(1);
+    NOTED.set(Noted { last: awaits, count });
+}
+
+/// What was noted since the last time.
+#[inline]
+pub(crate) fn take_noted() -> Noted {
+    NOTED.take()
+}
