@@ -1,7 +1,12 @@
 //! Making a runtime.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use runtime_core::incident::Incident;
+use runtime_core::policy::Policy;
+use runtime_core::task::TaskTree;
 use runtime_core::{Config, JoinHandle, Reactor};
 
 use crate::backend::Backend;
@@ -9,6 +14,12 @@ use crate::report::Report;
 
 /// The environment variable with which a user chooses the backend of a program that leaves it open.
 const VARIABLE: &str = "CARHOP_BACKEND";
+
+/// The environment variable that has every program report slow polls.
+const DEBUG: &str = "CARHOP_DEBUG";
+
+/// What counts as slow then.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// Runs `future` on a new runtime, and returns its output. What `future` spawned and did not wait for is
 /// dropped.
@@ -22,6 +33,7 @@ const VARIABLE: &str = "CARHOP_BACKEND";
 ///
 /// If no backend can be started (the text says why; [`Builder::build`] returns it as an error), and if a
 /// runtime is already running on this thread.
+#[track_caller]
 pub fn run<F: Future>(future: F) -> F::Output {
     match Builder::new().build() {
         Ok(runtime) => runtime.block_on(future),
@@ -72,6 +84,40 @@ impl Builder {
         self
     }
 
+    /// Has tasks run in the order of a [policy](crate::policy) rather than first in, first out. `make` is called for
+    /// each runtime that is built.
+    pub fn policy<P: Policy + 'static>(mut self, make: impl Fn() -> P + Send + Sync + 'static) -> Self {
+        self.config.policy = Some(Arc::new(move || Box::new(make())));
+        self
+    }
+
+    /// Reports each poll that takes longer than `limit`: a task that computes or blocks instead of awaiting holds up
+    /// all others. It costs two looks at the clock for each poll, so the default is not to. The environment variable
+    /// `CARHOP_DEBUG=1` sets 100 ms where the program sets nothing, like asyncio's debug mode.
+    pub fn slow_poll(mut self, limit: Duration) -> Self {
+        self.config.slow_poll = Some(limit);
+        self
+    }
+
+    /// Calls `hook` with each [`Incident`]: a task that panicked though nobody has its handle, a poll that took too
+    /// long, and the like. By default each is a line on stderr. Like asyncio's `set_exception_handler`.
+    ///
+    /// The hook is called in the middle of the loop; it may spawn and wake, but not block. A panic of its own is
+    /// contained.
+    ///
+    /// ```
+    /// use carhop::incident::Incident;
+    ///
+    /// let runtime = carhop::Builder::new().on_incident(|incident| match incident {
+    ///     Incident::TaskPanicked { task, .. } => eprintln!("lost: {task}"),
+    ///     other => eprintln!("{other}"),
+    /// });
+    /// ```
+    pub fn on_incident(mut self, hook: impl Fn(&Incident<'_>) + Send + Sync + 'static) -> Self {
+        self.config.on_incident = Some(Arc::new(hook));
+        self
+    }
+
     /// Makes the runtime.
     ///
     /// # Panics
@@ -82,7 +128,10 @@ impl Builder {
     ///
     /// If the backend that was asked for is refused or not linked, if none at all can be had, and if
     /// `CARHOP_BACKEND` says something unknown.
-    pub fn build(self) -> Result<Runtime, BuildError> {
+    pub fn build(mut self) -> Result<Runtime, BuildError> {
+        if self.config.slow_poll.is_none() && std::env::var_os(DEBUG).is_some_and(|value| value == "1") {
+            self.config.slow_poll = Some(SLOW);
+        }
         let (reactor, report) = choose(self.backend)?;
         Ok(Runtime { core: runtime_core::Runtime::new(reactor, &self.config), report })
     }
@@ -154,14 +203,22 @@ impl Runtime {
     ///
     /// If a runtime is already running on this thread; in a child process that `fork` made; with what
     /// `future` panics. The runtime can be used again after that.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.core.block_on(future)
     }
 
     /// Adds a task, which is first polled within [`Runtime::block_on`]. Inside of that, use
     /// [`spawn`](crate::spawn).
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.core.spawn(future)
+    }
+
+    /// All its tasks, and what they wait for. Inside of [`Runtime::block_on`], use
+    /// [`task::tasks`](crate::task::tasks).
+    pub fn tasks(&self) -> TaskTree {
+        self.core.tasks()
     }
 
     /// Which backend this runtime uses, why, and what was tried before.

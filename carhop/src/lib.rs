@@ -27,10 +27,14 @@ compile_error!(
 
 mod backend;
 mod builder;
+mod handle;
+pub mod incident;
 pub mod net;
+pub mod policy;
 mod report;
 pub mod signal;
 pub mod sync;
+pub mod task;
 pub mod time;
 
 #[doc(hidden)]
@@ -38,9 +42,11 @@ pub mod __private;
 
 pub use backend::{Backend, UnknownBackend};
 pub use builder::{BuildError, Builder, Runtime, run};
+pub use handle::{Handle, RemoteJoinHandle};
 pub use macros::{main, test};
 pub use report::{Refusal, Report};
-pub use runtime_core::{JoinError, JoinHandle, spawn, yield_now};
+pub use runtime_core::Closed;
+pub use task::{JoinError, JoinHandle, call_at, call_later, defer, spawn, yield_now};
 
 /// The README's code compiles.
 #[cfg(doctest)]

@@ -4,6 +4,8 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::incident::{self, Incident};
+
 /// Runs `f`; a panic is reported by the panic hook, as always, and becomes an `Err`.
 ///
 /// Whoever calls this keeps nothing half-done across `f`: that is why unwind safety may be asserted.
@@ -14,15 +16,21 @@ pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 /// Drops `value`, whatever its `Drop` does.
 pub fn drop_contained<T>(value: T) {
     if let Err(payload) = contain(|| drop(value)) {
-        forget_payload(payload);
+        report("a drop", payload);
     }
 }
 
 /// Wakes `waker`, which may be a user's own.
 pub fn wake_contained(waker: Waker) {
     if let Err(payload) = contain(|| waker.wake()) {
-        forget_payload(payload);
+        report("a waker", payload);
     }
+}
+
+/// Reports the panic of `what`, which nobody waits for.
+pub(crate) fn report(what: &'static str, payload: Box<dyn Any + Send>) {
+    incident::report(&Incident::Panicked { what, payload: &*payload });
+    forget_payload(payload);
 }
 
 /// A panic's payload is a user's value too, and its drop may panic again. Dropped within a last

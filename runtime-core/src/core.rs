@@ -1,9 +1,10 @@
 //! The loop.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,13 +18,15 @@ use crate::clock::Nanos;
 use crate::contain::wake_contained;
 use crate::context;
 use crate::inbox::Inbox;
+use crate::incident::{self, Incident};
+use crate::mailbox::{Letter, MAIL_SLOT, Mailbox};
 use crate::op::{Op, Token};
 use crate::operations::{Completer, Operations};
 use crate::pool::Pool;
 use crate::reactor::{Completion, Reactor, Turn, Wait};
 use crate::registry::{self, RuntimeId};
 use crate::runtime::Config;
-use crate::task::{self, Next, TaskCell, TaskId, Tasks};
+use crate::task::{self, Activity, Header, Next, Options, Task, TaskCell, TaskId, TaskInfo, Tasks};
 use crate::{JoinHandle, sys};
 
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
@@ -56,6 +59,17 @@ pub(crate) struct Core {
     postponed: Cell<bool>,
     polls_per_step: u32,
     tries_left: Cell<u32>,
+    /// The task that is being polled, or [`TaskId::NONE`].
+    pub(crate) current: Cell<TaskId>,
+    /// Any task has ever set a task-local.
+    pub(crate) uses_locals: Cell<bool>,
+    /// When the step began.
+    time: Cell<Nanos>,
+    /// A poll that takes longer is an incident.
+    slow_poll: Option<Duration>,
+    pub(crate) on_incident: Option<incident::Hook>,
+    /// Made when the first handle is.
+    mailbox: OnceCell<Arc<Mailbox>>,
     /// The runtime is being dropped: no operation may start any more.
     pub(crate) closing: Cell<bool>,
     /// A turn of the reactor is under way.
@@ -73,7 +87,7 @@ impl Core {
         let core = Rc::new(Self {
             id: registry::register(Arc::clone(&inbox)),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            tasks: Tasks::new(&inbox),
+            tasks: Tasks::new(&inbox, config.policy.as_ref().map(|make| make())),
             operations: Operations::new(),
             timers: RefCell::new(Wheel::new(reactor.now().0)),
             pool,
@@ -84,6 +98,12 @@ impl Core {
             postponed: Cell::new(false),
             polls_per_step: config.polls_per_step.max(1),
             tries_left: Cell::new(0),
+            current: Cell::new(TaskId::NONE),
+            uses_locals: Cell::new(false),
+            time: Cell::new(Nanos(0)),
+            slow_poll: config.slow_poll,
+            on_incident: config.on_incident.clone(),
+            mailbox: OnceCell::new(),
             closing: Cell::new(false),
             turning: Cell::new(false),
             process: std::process::id(),
@@ -93,7 +113,9 @@ impl Core {
     }
 
     /// Runs the loop until `future` is ready.
+    #[track_caller]
     pub(crate) fn block_on<F: Future>(self: &Rc<Self>, future: F) -> F::Output {
+        let site = Location::caller();
         self.assert_same_process();
         if context::try_with(|_| ()).is_some() {
             panic!(
@@ -102,18 +124,23 @@ impl Core {
             );
         }
         let _entered = context::enter(self);
-        let root = task::waker(self.id, self.tasks.start_root());
-        let _flushed = FlushOnDrop(self);
+        let _left = LeaveOnDrop(self);
+        let born = self.now();
+        self.time.set(born);
+        let root = self.tasks.start_root(|id| Header::new(self.id, id, None, site, born));
+        let root = task::waker(self.id, root);
         let mut future = pin!(future);
         loop {
             self.turn();
-            let end = self.now().saturating_add(STEP_LIMIT);
+            let start = self.now();
+            self.time.set(start);
+            let end = start.saturating_add(STEP_LIMIT);
             for polls in 1..=self.polls_per_step {
                 match self.tasks.next() {
                     None => break,
-                    Some(Next::Root) => {
-                        self.tries_left.set(TRIES_PER_POLL);
-                        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&root)) {
+                    Some(Next::Root(id)) => {
+                        let poll = || future.as_mut().poll(&mut Context::from_waker(&root));
+                        if let Poll::Ready(output) = self.run_root(id, poll) {
                             return output;
                         }
                     }
@@ -125,12 +152,53 @@ impl Core {
                     break;
                 }
             }
+            self.current.set(TaskId::NONE);
         }
     }
 
     #[inline]
+    #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        JoinHandle::new(self.tasks.insert(&self.inbox, |id| TaskCell::new(self.id, id, future)))
+        let site = Location::caller();
+        let task = self.tasks.insert(&self.inbox, true, |id| TaskCell::new(self.header(id, site), future));
+        if self.uses_locals.get() {
+            self.inherit_locals(task.header());
+        }
+        JoinHandle::new(task)
+    }
+
+    pub(crate) fn spawn_with<F: Future + 'static>(
+        &self,
+        options: Options,
+        future: F,
+    ) -> JoinHandle<F::Output> {
+        let Options { name, priority, eager, inherit, site } = options;
+        // What is spawned while the runtime is being dropped is dropped, too, and never polled.
+        let eager = eager && !self.closing.get();
+        let task = self.tasks.insert(&self.inbox, !eager, |id| {
+            let mut header = self.header(id, site);
+            header.set_extras(name, priority);
+            TaskCell::new(header, future)
+        });
+        if inherit && self.uses_locals.get() {
+            self.inherit_locals(task.header());
+        }
+        if eager {
+            self.run_within(task.header().id, Rc::clone(&task) as Rc<dyn task::Task>);
+        }
+        JoinHandle::new(task)
+    }
+
+    #[inline]
+    fn header(&self, id: TaskId, site: &'static Location<'static>) -> Header {
+        let parent = Some(self.current.get()).filter(|&parent| parent != TaskId::NONE);
+        Header::new(self.id, id, parent, site, self.time.get())
+    }
+
+    #[cold]
+    fn inherit_locals(&self, child: &Header) {
+        let locals = self.tasks.with_header(self.current.get(), |parent| parent.locals.borrow().clone());
+        child.locals.replace(locals.flatten());
     }
 
     /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
@@ -219,8 +287,23 @@ impl Core {
         if wait != Wait::No || self.operations.any_in_flight() {
             self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
         }
-        self.inbox.drain(|slot| self.tasks.wake_slot(slot));
+        self.inbox.drain(|slot| match slot {
+            MAIL_SLOT => self.deliver(),
+            slot => self.tasks.wake_slot(slot),
+        });
         self.fire_timers();
+    }
+
+    /// Makes a task of each letter, so that each has a panic of its own.
+    fn deliver(&self) {
+        for Letter { site, call } in self.mailbox().take() {
+            drop(self.spawn_with(Options { site, ..Options::here() }, async move { call() }));
+        }
+    }
+
+    /// Where other threads leave work.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        self.mailbox.get_or_init(|| Arc::new(Mailbox::new(Arc::clone(&self.inbox))))
     }
 
     /// One turn of the reactor, and the wakes that come of it. A socket that one of the wakes drops is closed in the
@@ -287,7 +370,45 @@ impl Core {
     #[inline]
     fn run(&self, id: TaskId, task: Rc<dyn task::Task>) {
         self.tries_left.set(TRIES_PER_POLL);
-        task::run(&self.tasks, id, task, &task::waker(self.id, id));
+        self.current.set(id);
+        let poll = || task.poll(&task::waker(self.id, id));
+        if self.watch(poll, |now| Some(task.header().info(Activity::Running, now))) {
+            self.tasks.forget(id, task);
+        }
+    }
+
+    /// Runs a task in the middle of another's poll.
+    fn run_within(&self, id: TaskId, task: Rc<dyn task::Task>) {
+        let (current, tries_left, noted) = (self.current.get(), self.tries_left.get(), task::take_noted());
+        self.run(id, task);
+        self.current.set(current);
+        self.tries_left.set(tries_left);
+        task::put_back_noted(noted);
+    }
+
+    fn run_root<T>(&self, id: TaskId, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        self.tries_left.set(TRIES_PER_POLL);
+        self.current.set(id);
+        let about = |now| self.tasks.with_header(id, |header| header.info(Activity::Running, now));
+        let result = self.watch(poll, about);
+        self.tasks.note_root(task::take_noted());
+        result
+    }
+
+    /// Calls `poll`, and reports it if it took too long, with what `about` says then.
+    #[inline]
+    fn watch<T>(&self, poll: impl FnOnce() -> T, about: impl FnOnce(Nanos) -> Option<TaskInfo>) -> T {
+        let Some(limit) = self.slow_poll else { return poll() };
+        let start = self.now();
+        let result = poll();
+        let now = self.now();
+        let took = now.saturating_since(start);
+        if took > limit
+            && let Some(task) = &about(now)
+        {
+            incident::report(&Incident::SlowPoll { task, took });
+        }
+        result
     }
 
     /// Performs what is staged, unless a turn is under way, which then is part of a `flush`.
@@ -318,12 +439,15 @@ fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the carhop runtime of this socket is gone")
 }
 
-/// Performs at the end of a `block_on`, however it ends, what its last poll and the drop of its future staged:
-/// a socket that they dropped is closed now, not when the runtime runs the next time.
-struct FlushOnDrop<'a>(&'a Core);
+/// The end of a `block_on`, however it ends. Performs what its last poll and the drop of its future staged: a socket
+/// that they dropped is closed now, not when the runtime runs the next time.
+struct LeaveOnDrop<'a>(&'a Core);
 
-impl Drop for FlushOnDrop<'_> {
+impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
+        self.0.current.set(TaskId::NONE);
+        task::take_noted();
+        self.0.tasks.end_root();
         self.0.flush();
     }
 }

@@ -3,14 +3,18 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::context;
 use crate::core::Core;
+use crate::incident::Hook;
+use crate::policy::Policy;
 use crate::reactor::Reactor;
-use crate::task::JoinHandle;
+use crate::task::{JoinHandle, Options, TaskId, TaskTree};
 
 /// What can be set before a runtime starts.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Config {
     /// How many receive buffers the sockets share.
     pub pool_chunks: u16,
@@ -18,12 +22,38 @@ pub struct Config {
     pub chunk_len: usize,
     /// How many tasks are polled before the loop looks at the kernel and the clock again.
     pub polls_per_step: u32,
+    /// Makes the policy that chooses who runs next. Without one it is first in, first out.
+    pub policy: Option<Arc<dyn Fn() -> Box<dyn Policy> + Send + Sync>>,
+    /// A poll that takes longer is an incident.
+    pub slow_poll: Option<Duration>,
+    /// Who is told of incidents. Without a hook they are lines on stderr.
+    pub on_incident: Option<Hook>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("pool_chunks", &self.pool_chunks)
+            .field("chunk_len", &self.chunk_len)
+            .field("polls_per_step", &self.polls_per_step)
+            .field("policy", &self.policy.is_some())
+            .field("slow_poll", &self.slow_poll)
+            .field("on_incident", &self.on_incident.is_some())
+            .finish()
+    }
 }
 
 impl Default for Config {
     /// 128 chunks of 16 KiB, 256 polls.
     fn default() -> Self {
-        Self { pool_chunks: 128, chunk_len: 16 * 1024, polls_per_step: 256 }
+        Self {
+            pool_chunks: 128,
+            chunk_len: 16 * 1024,
+            polls_per_step: 256,
+            policy: None,
+            slow_poll: None,
+            on_incident: None,
+        }
     }
 }
 
@@ -54,13 +84,20 @@ impl Runtime {
     ///
     /// If a carhop runtime is already running on this thread; in a forked child; with what `future` panics.
     /// The runtime can be used again after that.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         self.core.block_on(future)
     }
 
     /// Adds a task. It is first polled within `block_on`.
+    #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.core.spawn(future)
+    }
+
+    /// All its tasks, and what they wait for.
+    pub fn tasks(&self) -> TaskTree {
+        TaskTree::of(&self.core)
     }
 }
 
@@ -88,4 +125,30 @@ pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     // Taken out of the context first: dropping `future`, should `spawn` panic, is a user's code.
     let core = context::with("spawn", Rc::clone);
     core.spawn(future)
+}
+
+/// As [`spawn`], with options.
+///
+/// # Panics
+///
+/// As [`spawn`].
+#[track_caller]
+pub fn spawn_with<F: Future + 'static>(options: Options, future: F) -> JoinHandle<F::Output> {
+    let core = context::with("spawn", Rc::clone);
+    core.spawn_with(options, future)
+}
+
+/// The task that is being polled on this thread, if one is.
+pub fn current_task() -> Option<TaskId> {
+    context::try_with(|core| core.current.get()).filter(|&id| id != TaskId::NONE)
+}
+
+/// All tasks of the runtime of this thread.
+///
+/// # Panics
+///
+/// Outside of a running runtime.
+#[track_caller]
+pub fn tasks() -> TaskTree {
+    context::with("the list of tasks", |core| TaskTree::of(core))
 }

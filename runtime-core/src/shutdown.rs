@@ -32,6 +32,7 @@ impl Core {
         }
         let _entered = context::enter(self);
         self.closing.set(true);
+        self.close_mailbox();
         self.drop_tasks_and_timers();
         let ended = self.end_operations();
         // The wakers of operations are users' code as well, and may have spawned. What they spawned may own sockets,
@@ -50,6 +51,13 @@ impl Core {
             std::mem::forget(reactor);
         }
         registry::unregister(self.id);
+    }
+
+    fn close_mailbox(&self) {
+        // Even if there is no handle yet: one may be made by the drop of a task.
+        for letter in self.mailbox().close() {
+            drop_contained(letter);
+        }
     }
 
     fn drop_tasks_and_timers(&self) {

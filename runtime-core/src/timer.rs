@@ -9,6 +9,7 @@ use timers::Key;
 use crate::clock::Nanos;
 use crate::contain::drop_contained;
 use crate::core::Core;
+use crate::task::{Awaits, note};
 use crate::{context, sys};
 
 /// The time of the runtime that runs on this thread; without one, `CLOCK_MONOTONIC`.
@@ -85,12 +86,16 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if self.deadline == Nanos::NEVER {
+            note(Awaits::Timer { deadline: Nanos::NEVER });
             return Poll::Pending;
         }
         // A waker may be a user's own, so it is cloned and dropped with nothing borrowed.
         let waker = cx.waker().clone();
         let (poll, unused) = context::with("a timer", |core| self.register(core, waker));
         drop(unused);
+        if poll.is_pending() {
+            note(Awaits::Timer { deadline: self.deadline });
+        }
         poll
     }
 }

@@ -115,7 +115,12 @@ impl<W, G> Waiters<W, G> {
 
     /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says. If the future is
     /// dropped after it was granted something and before it knew, `give_back` is called with that.
-    pub(super) fn wait<'a, F: FnMut(G)>(&'a self, name: &'static str, want: W, give_back: F) -> Wait<'a, W, G, F>
+    pub(super) fn wait<'a, F: FnMut(G)>(
+        &'a self,
+        name: &'static str,
+        want: W,
+        give_back: F,
+    ) -> Wait<'a, W, G, F>
     where
         W: Copy,
     {

@@ -87,7 +87,8 @@ pub fn suite(backend: Backend) -> Suite {
 
 impl Env {
     fn builder(&self) -> Builder {
-        Builder::new().backend(self.backend)
+        // Trials make tasks panic on purpose, which would be reported in the middle of the list of trials.
+        Builder::new().backend(self.backend).on_incident(|_| ())
     }
 
     fn runtime(&self) -> Runtime {

@@ -13,6 +13,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
+use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -21,6 +22,7 @@ use crate::core::Core;
 use crate::op::{Op, Token};
 use crate::operations::Completer;
 use crate::reactor::Completion;
+use crate::task::{Awaits, note};
 
 /// What has arrived, what is under way, and who waits for it.
 pub(super) struct Arrivals<Q> {
@@ -78,6 +80,9 @@ pub(super) trait Receiver: Completer + Sized + 'static {
 
     fn incoming(&self) -> &RefCell<Arrivals<Self::Queue>>;
 
+    /// What it arrives on.
+    fn fd(&self) -> RawFd;
+
     /// The operation that brings it. Names no memory; its descriptor is open until the socket is dropped.
     fn op(&self) -> Op;
 }
@@ -109,6 +114,7 @@ pub(super) fn poll<R: Receiver, T>(
     let waker = cx.waker().clone();
     let replaced = receiver.incoming().borrow_mut().reader.replace(waker);
     drop(replaced);
+    note(Awaits::Operation { name: receiver.op().name(), fd: receiver.fd() });
     Poll::Pending
 }
 

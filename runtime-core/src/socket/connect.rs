@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::os::fd::RawFd;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -15,6 +16,7 @@ use crate::core::Core;
 use crate::op::{Op, Token};
 use crate::operations::Completer;
 use crate::reactor::Completion;
+use crate::task::{Awaits, note};
 
 use super::descriptor::Descriptor;
 use super::stream::Stream;
@@ -39,6 +41,7 @@ pub async fn connect(addr: &SockAddr) -> io::Result<Stream> {
 /// An operation in flight, cancelled on drop.
 struct Connecting {
     core: Rc<Core>,
+    fd: RawFd,
     token: Token,
     attempt: Rc<Attempt>,
 }
@@ -58,7 +61,7 @@ impl Connecting {
         // SAFETY: the address is inside the completer's `Rc`, so it does not move, and nobody changes it. The
         // descriptor outlives `self`, whose drop cancels.
         let token = unsafe { core.start(op, Rc::clone(&attempt) as Rc<dyn Completer>) }?;
-        Ok(Self { core: Rc::clone(core), token, attempt })
+        Ok(Self { core: Rc::clone(core), fd: descriptor.raw(), token, attempt })
     }
 }
 
@@ -74,6 +77,7 @@ impl Future for Connecting {
                 let waker = cx.waker().clone();
                 let replaced = self.attempt.waiter.replace(Some(waker));
                 drop(replaced);
+                note(Awaits::Operation { name: "connect", fd: self.fd });
                 Poll::Pending
             }
         }

@@ -142,6 +142,10 @@ impl Receiver for ListenerIo {
         &self.incoming
     }
 
+    fn fd(&self) -> RawFd {
+        self.fd
+    }
+
     fn op(&self) -> Op {
         Op::Accept { fd: self.fd }
     }

@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::op::{Control, End, Op, SocketOption, Token};
 use crate::operations::Completer;
 use crate::reactor::Completion;
+use crate::task::{Awaits, note};
 
 use super::arrivals::{self, Arrivals, Receiver};
 use super::bytes::Unread;
@@ -115,6 +116,7 @@ impl Stream {
         let waker = cx.waker().clone();
         let replaced = self.io.outgoing.borrow_mut().writer.replace(waker);
         drop(replaced);
+        note(Awaits::Operation { name: "write", fd: self.io.fd });
         Poll::Pending
     }
 
@@ -190,6 +192,10 @@ impl Receiver for StreamIo {
 
     fn incoming(&self) -> &RefCell<Arrivals<Unread>> {
         &self.incoming
+    }
+
+    fn fd(&self) -> RawFd {
+        self.fd
     }
 
     fn op(&self) -> Op {

@@ -57,3 +57,8 @@ pub fn note(awaits: Awaits) {
 pub(crate) fn take_noted() -> Noted {
     NOTED.take()
 }
+
+/// Goes on with what was noted before another task was polled in between.
+pub(crate) fn put_back_noted(noted: Noted) {
+    NOTED.set(noted);
+}

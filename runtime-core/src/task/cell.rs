@@ -1,7 +1,7 @@
 //! One task: its future, later its output, in one allocation.
 
 use std::any::Any;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::fmt;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -10,9 +10,13 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
-use crate::registry::RuntimeId;
+use crate::context;
+use crate::incident::{self, Incident};
 
-use super::waker::{TaskId, waker};
+use super::awaits::{Awaits, note, take_noted};
+use super::header::Header;
+use super::info::Activity;
+use super::waker::waker;
 
 /// Why a task has no output.
 pub struct JoinError(Why);
@@ -24,11 +28,13 @@ enum Why {
 }
 
 impl JoinError {
-    pub(super) fn cancelled() -> Self {
+    /// The error of a task that was aborted.
+    pub fn cancelled() -> Self {
         Self(Why::Cancelled)
     }
 
-    pub(super) fn panic(payload: Box<dyn Any + Send>) -> Self {
+    /// The error of a task that panicked with `payload`.
+    pub fn panic(payload: Box<dyn Any + Send>) -> Self {
         Self(Why::Panic(Mutex::new(payload)))
     }
 
@@ -57,9 +63,7 @@ impl fmt::Display for JoinError {
             Why::Cancelled => f.write_str("the task was cancelled"),
             Why::Panic(payload) => {
                 let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                let text = payload.downcast_ref::<&str>().copied();
-                let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-                write!(f, "the task panicked: {}", text.unwrap_or("(no text)"))
+                write!(f, "the task panicked: {}", incident::text(&**payload))
             }
         }
     }
@@ -75,6 +79,7 @@ impl std::error::Error for JoinError {}
 
 /// What the loop does with a task, whatever its future is.
 pub(crate) trait Task {
+    fn header(&self) -> &Header;
     /// Polls the future once; `true` when the task has finished. Contains panics.
     fn poll(&self, waker: &Waker) -> bool;
     /// Drops the future, if it is still there. Contains panics.
@@ -85,20 +90,23 @@ pub(crate) trait Task {
 pub(crate) trait Joinable<T>: Task {
     /// Takes the output, or leaves the waker of whoever waits for it.
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>>;
-    /// Forgets who waits for the output.
+    /// The handle is gone: forgets who waits for the output.
     fn detach(&self);
-    fn abort(&self);
-    fn is_finished(&self) -> bool;
+}
+
+impl dyn Task {
+    pub(crate) fn abort(&self) {
+        let header = self.header();
+        if !header.finished.get() && !header.abort.replace(true) {
+            waker(header.runtime, header.id).wake();
+        }
+    }
 }
 
 /// A task.
 pub(crate) struct TaskCell<F: Future> {
-    runtime: RuntimeId,
-    id: TaskId,
-    abort: Cell<bool>,
-    finished: Cell<bool>,
-    joiner: Cell<Option<Waker>>,
-    /// Borrowed while the future is polled or dropped. `finished` says when others may touch it.
+    header: Header,
+    /// Borrowed while the future is polled or dropped. `header.finished` says when others may touch it.
     stage: RefCell<Stage<F>>,
 }
 
@@ -111,17 +119,11 @@ enum Stage<F: Future> {
 
 impl<F: Future> TaskCell<F> {
     #[inline]
-    pub(crate) fn new(runtime: RuntimeId, id: TaskId, future: F) -> Rc<Self> {
+    pub(crate) fn new(header: Header, future: F) -> Rc<Self> {
         // Allocated first, so that the cell is written where it stays: `Rc::new` would make it on the stack.
         let mut cell = Rc::new(MaybeUninit::uninit());
-        Rc::get_mut(&mut cell).expect("it is new").write(Self {
-            runtime,
-            id,
-            abort: Cell::new(false),
-            finished: Cell::new(false),
-            joiner: Cell::new(None),
-            stage: RefCell::new(Stage::Future(future)),
-        });
+        let new = Self { header, stage: RefCell::new(Stage::Future(future)) };
+        Rc::get_mut(&mut cell).expect("nobody else has it").write(new);
         // SAFETY: the line before wrote all of it.
         unsafe { cell.assume_init() }
     }
@@ -159,20 +161,46 @@ impl<F: Future> TaskCell<F> {
     }
 
     fn finish(&self) {
-        self.finished.set(true);
-        if let Some(joiner) = self.joiner.take() {
+        self.header.finished.set(true);
+        drop_contained(self.header.locals.take());
+        if let Some(joiner) = self.header.joiner.take() {
             wake_contained(joiner);
+        }
+        if self.header.detached.get() {
+            self.report_unseen_panic();
+        }
+    }
+
+    /// There is no handle, and so nobody who will take the output.
+    fn report_unseen_panic(&self) {
+        let payload = match &mut *self.stage.borrow_mut() {
+            Stage::Output(output) if output.as_ref().is_some_and(is_panic) => {
+                output.take().and_then(Result::err).and_then(JoinError::into_panic)
+            }
+            _ => None,
+        };
+        if let Some(payload) = payload {
+            let now = context::try_with(|core| core.now()).unwrap_or(self.header.born);
+            let task = &self.header.info(Activity::Running, now);
+            incident::report(&Incident::TaskPanicked { task, payload: &*payload });
+            forget_payload(payload);
         }
     }
 }
 
 impl<F: Future> Task for TaskCell<F> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
     fn poll(&self, waker: &Waker) -> bool {
-        if self.abort.get() {
+        if self.header.abort.get() {
             self.fail(JoinError::cancelled());
             return true;
         }
-        match contain(|| self.advance(waker)) {
+        let result = contain(|| self.advance(waker));
+        self.header.noted.set(take_noted());
+        match result {
             Ok(false) => return false,
             Ok(true) => self.finish(),
             Err(payload) => self.fail(JoinError::panic(payload)),
@@ -181,7 +209,7 @@ impl<F: Future> Task for TaskCell<F> {
     }
 
     fn cancel(&self) {
-        if !self.finished.get() {
+        if !self.header.finished.get() {
             self.fail(JoinError::cancelled());
         }
     }
@@ -189,9 +217,10 @@ impl<F: Future> Task for TaskCell<F> {
 
 impl<F: Future> Joinable<F::Output> for TaskCell<F> {
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
-        if !self.finished.get() {
+        if !self.header.finished.get() {
             let waker = cx.waker().clone();
-            drop(self.joiner.replace(Some(waker)));
+            drop(self.header.joiner.replace(Some(waker)));
+            note(Awaits::Task(self.header.id));
             return Poll::Pending;
         }
         match &mut *self.stage.borrow_mut() {
@@ -203,16 +232,14 @@ impl<F: Future> Joinable<F::Output> for TaskCell<F> {
     }
 
     fn detach(&self) {
-        drop_contained(self.joiner.take());
-    }
-
-    fn abort(&self) {
-        if !self.finished.get() && !self.abort.replace(true) {
-            waker(self.runtime, self.id).wake();
+        self.header.detached.set(true);
+        drop_contained(self.header.joiner.take());
+        if self.header.finished.get() {
+            self.report_unseen_panic();
         }
     }
+}
 
-    fn is_finished(&self) -> bool {
-        self.finished.get()
-    }
+fn is_panic<T>(output: &Result<T, JoinError>) -> bool {
+    output.as_ref().is_err_and(JoinError::is_panic)
 }

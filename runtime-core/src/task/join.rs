@@ -3,12 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use crate::contain::drop_contained;
+use crate::runtime::spawn_with;
 
 use super::cell::{JoinError, Joinable, Task};
+use super::{Options, TaskId};
 
 /// Waits for a task's output, or for the reason why there is none. Dropping it detaches the task, which goes
 /// on.
@@ -33,13 +35,71 @@ impl<T> JoinHandle<T> {
     /// if that poll returns `Ready`.
     pub fn abort(&self) {
         if let Some(task) = &self.task {
-            task.abort();
+            (&**task as &dyn Task).abort();
         }
     }
 
     /// Whether the task has finished or panicked, or its future has been dropped after an abort.
     pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(|task| task.is_finished())
+        self.task.as_ref().is_none_or(|task| task.header().finished.get())
+    }
+
+    /// The task's number; used again some time after the task has ended.
+    ///
+    /// # Panics
+    ///
+    /// After the handle was ready.
+    pub fn id(&self) -> TaskId {
+        self.task.as_ref().expect("a JoinHandle was asked for its task after it was ready").header().id
+    }
+
+    /// Something that can end the task and does not wait for it.
+    pub fn abort_handle(&self) -> AbortHandle {
+        AbortHandle { task: self.task.as_ref().map(|task| Rc::downgrade(task) as Weak<dyn Task>) }
+    }
+}
+
+impl<T: 'static> JoinHandle<T> {
+    /// Calls `callback` with the output when the task has finished: not at once then, but after the tasks that are
+    /// ready before, like asyncio's `add_done_callback`. The callback runs as a task of its own; if the runtime ends
+    /// before, it is dropped.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime. A panic of `callback` is reported as that of any task without a handle.
+    #[track_caller]
+    pub fn on_done(self, callback: impl FnOnce(Result<T, JoinError>) + 'static) {
+        // Eager: it must be the task's joiner before the task can finish, to get its place in the queue then.
+        let options = Options { eager: true, ..Options::here() };
+        drop(spawn_with(options, async move { callback(self.await) }));
+    }
+}
+
+/// Ends a task; see [`JoinHandle::abort_handle`]. Any number of them may exist, and none keeps the task alive.
+#[derive(Clone)]
+pub struct AbortHandle {
+    /// `None` if the handle it came from was ready.
+    task: Option<Weak<dyn Task>>,
+}
+
+impl AbortHandle {
+    /// As [`JoinHandle::abort`].
+    pub fn abort(&self) {
+        if let Some(task) = self.task.as_ref().and_then(Weak::upgrade) {
+            task.abort();
+        }
+    }
+
+    /// As [`JoinHandle::is_finished`].
+    pub fn is_finished(&self) -> bool {
+        let task = self.task.as_ref().and_then(Weak::upgrade);
+        task.is_none_or(|task| task.header().finished.get())
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AbortHandle({})", if self.is_finished() { "finished" } else { "running" })
     }
 }
 
@@ -63,7 +123,7 @@ impl<T> Drop for JoinHandle<T> {
         let Some(task) = self.task.take() else { return };
         task.detach();
         // Until it has finished, the task's slot owns it too.
-        if task.is_finished() {
+        if task.header().finished.get() {
             discard(task);
         }
     }

@@ -1,5 +1,6 @@
 //! Wakers that are plain values.
 
+use std::fmt;
 use std::ptr;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -9,8 +10,9 @@ use crate::registry::{self, RuntimeId};
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("carhop packs the name of a task into a 64-bit pointer");
 
-/// A task of one runtime.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// A task's number within its runtime: its slot, and how many tasks had that slot before. Used again after 2^24 tasks
+/// in that slot. Shown as `#slot` or `#slot.before`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId {
     /// Below 2^24.
     pub(crate) slot: u32,
@@ -20,6 +22,23 @@ pub struct TaskId {
 
 impl TaskId {
     pub(crate) const GENERATIONS: u32 = 1 << 24;
+    /// No task.
+    pub(crate) const NONE: Self = Self { slot: u32::MAX, generation: 0 };
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.generation {
+            0 => write!(f, "#{}", self.slot),
+            before => write!(f, "#{}.{before}", self.slot),
+        }
+    }
+}
+
+impl fmt::Debug for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TaskId({self})")
+    }
 }
 
 /// The waker of a task. Its data pointer is never followed: it *is* the task's name.

@@ -1,0 +1,144 @@
+//! A runtime as other threads see it.
+
+use std::fmt;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_channel::oneshot;
+use runtime_core::task::Options;
+use runtime_core::{Closed, JoinError, spawn_with};
+
+/// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
+///
+/// ```
+/// use carhop::Handle;
+/// use std::thread;
+///
+/// carhop::run(async {
+///     let handle = Handle::current();
+///     let thread = thread::spawn(move || handle.spawn(async { 6 * 7 }));
+///     let task = thread.join().unwrap();
+///     assert_eq!(task.await.unwrap(), 42);
+/// });
+/// ```
+#[derive(Clone, Debug)]
+pub struct Handle(runtime_core::Handle);
+
+impl Handle {
+    /// Of the runtime that runs on this thread, if one does.
+    pub fn try_current() -> Option<Self> {
+        runtime_core::Handle::try_current().map(Self)
+    }
+
+    /// Of the runtime that runs on this thread, like asyncio's `get_running_loop`.
+    ///
+    /// # Panics
+    ///
+    /// If none is running; see [`Handle::try_current`].
+    #[track_caller]
+    pub fn current() -> Self {
+        Self(runtime_core::Handle::current())
+    }
+
+    /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's
+    /// `call_soon_threadsafe`. Callbacks of one thread are called in their order. Never waits for the loop, and wakes
+    /// it if it sleeps; between two `block_on`s the callbacks wait.
+    ///
+    /// A panic of `callback` is contained, and reported as an [`Incident`](crate::incident::Incident).
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] once the runtime is being dropped. A callback that was taken before and not called by then is
+    /// dropped by the thread of the runtime.
+    #[track_caller]
+    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
+        self.0.post(callback)
+    }
+
+    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, it counts as
+    /// cancelled.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send,
+    {
+        self.spawn_with(move || future)
+    }
+
+    /// Spawns a task whose future, which is made there, need not be `Send`.
+    #[track_caller]
+    pub fn spawn_with<F: Future + 'static>(
+        &self,
+        make: impl FnOnce() -> F + Send + 'static,
+    ) -> RemoteJoinHandle<F::Output>
+    where
+        F::Output: Send,
+    {
+        let site = Location::caller();
+        let (answer, output) = oneshot::channel();
+        let (abort, aborted) = oneshot::channel();
+        let start = move || {
+            let task = spawn_with(Options { site, ..Options::here() }, make());
+            let abort_handle = task.abort_handle();
+            task.on_done(move |output| {
+                // Whoever asked may have lost interest.
+                let _ = answer.send(output);
+            });
+            drop(spawn_with(Options { site, ..Options::here() }, async move {
+                if let Ok(()) = aborted.await {
+                    abort_handle.abort();
+                }
+            }));
+        };
+        // If it is refused, or dropped before it was called, the channel says so.
+        let _ = self.post(start);
+        RemoteJoinHandle { output, abort: Some(abort) }
+    }
+
+    /// Whether the runtime is gone.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+/// Waits for a task of a runtime, from any thread and in any executor. Dropping it detaches the task, which goes on.
+///
+/// # Errors
+///
+/// As a [`JoinHandle`](crate::JoinHandle); a runtime that has ended has cancelled the task.
+///
+/// # Panics
+///
+/// When polled again after it was ready.
+pub struct RemoteJoinHandle<T> {
+    output: oneshot::Receiver<Result<T, JoinError>>,
+    /// `None` once it was used.
+    abort: Option<oneshot::Sender<()>>,
+}
+
+impl<T> RemoteJoinHandle<T> {
+    /// Asks for the end of the task, as [`JoinHandle::abort`](crate::JoinHandle::abort) does.
+    pub fn abort(&mut self) {
+        if let Some(abort) = self.abort.take() {
+            // The task may have finished.
+            let _ = abort.send(());
+        }
+    }
+}
+
+impl<T> Future for RemoteJoinHandle<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let output = ready!(Pin::new(&mut self.output).poll(cx));
+        Poll::Ready(output.unwrap_or_else(|_| Err(JoinError::cancelled())))
+    }
+}
+
+impl<T> fmt::Debug for RemoteJoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RemoteJoinHandle")
+    }
+}

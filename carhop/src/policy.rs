@@ -1,0 +1,183 @@
+//! Scheduling policies: who of the ready tasks runs next.
+//!
+//! Without a policy it is first in, first out, as in asyncio, and costs nothing. With one, the loop asks it
+//! between polls. It cannot interrupt a poll.
+//!
+//! ```
+//! use carhop::policy::Lifo;
+//! use carhop::{Builder, spawn};
+//! use std::{cell::RefCell, rc::Rc};
+//!
+//! let order = Rc::new(RefCell::new(String::new()));
+//! let runtime = Builder::new().policy(Lifo::new).build()?;
+//! runtime.block_on(async {
+//!     let tasks = ["a", "b", "c"].map(|name| {
+//!         let order = Rc::clone(&order);
+//!         spawn(async move { order.borrow_mut().push_str(name) })
+//!     });
+//!     for task in tasks {
+//!         task.await.unwrap();
+//!     }
+//! });
+//! assert_eq!(*order.borrow(), "cba");
+//! # Ok::<(), carhop::BuildError>(())
+//! ```
+//!
+//! | policy | order | who starves |
+//! |---|---|---|
+//! | none | first in, first out | nobody |
+//! | [`Lifo`] | last in, first out | who became ready early, while others go on becoming ready |
+//! | [`Priority`] | highest number first; equals first in, first out | low numbers, while higher ones are ready |
+//! | [`WeightedShares`] | each class has its share of the polls | nobody whose weight is not tiny |
+//! | [`SeededRandom`] | drawn by lot, the same for the same seed | nobody, in the long run |
+//!
+//! Shares count polls, not time: a task that computes for long in each poll gets more of the processor.
+//! A type that implements [`Policy`] is used just like these.
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub use runtime_core::policy::{Policy, Ready};
+use runtime_core::task::TaskId;
+
+/// Last in, first out. A task that became ready early waits as long as others go on becoming ready; so does a task that
+/// wakes itself starve all others.
+#[derive(Debug, Default)]
+pub struct Lifo {
+    stack: Vec<TaskId>,
+}
+
+impl Lifo {
+    /// With no task ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Policy for Lifo {
+    fn push(&mut self, task: Ready) {
+        self.stack.push(task.task);
+    }
+
+    fn pop(&mut self) -> Option<TaskId> {
+        self.stack.pop()
+    }
+}
+
+/// The highest [priority](crate::task::Builder::priority) first, and first in, first out among equals. Low priorities
+/// starve while higher ones are ready.
+#[derive(Debug, Default)]
+pub struct Priority {
+    ready: BTreeMap<u32, VecDeque<TaskId>>,
+}
+
+impl Priority {
+    /// With no task ready.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl Policy for Priority {
+    fn push(&mut self, task: Ready) {
+        self.ready.entry(task.priority).or_default().push_back(task.task);
+    }
+
+    fn pop(&mut self) -> Option<TaskId> {
+        // Queues stay when they are empty, so that nothing is allocated in the long run.
+        self.ready.values_mut().rev().find_map(VecDeque::pop_front)
+    }
+}
+
+/// Shares the polls among classes of tasks: while several have ready tasks, each is polled in proportion to its weight
+/// (stride scheduling, Waldspurger and Weihl 1995). The class of a task is its
+/// [priority](crate::task::Builder::priority). Within a class it is first in, first out. A class that was idle gets no
+/// arrears paid.
+#[derive(Debug)]
+pub struct WeightedShares {
+    classes: BTreeMap<u32, Class>,
+    /// The pass of the class that was chosen last.
+    pass: u64,
+}
+
+#[derive(Debug)]
+struct Class {
+    /// How far a poll moves its pass: the less, the more often it is chosen.
+    stride: u64,
+    /// The class with the lowest pass is chosen.
+    pass: u64,
+    ready: VecDeque<TaskId>,
+}
+
+impl Class {
+    fn new(weight: u32) -> Self {
+        Self { stride: Self::STRIDE_OF_ONE / u64::from(weight), pass: 0, ready: VecDeque::new() }
+    }
+
+    /// Large against all weights, so that rounding does not matter, and small against 64 bits, so that the sum does not
+    /// overflow in centuries.
+    const STRIDE_OF_ONE: u64 = 1 << 34;
+}
+
+impl WeightedShares {
+    /// Pairs of class and weight: `[(1, 3), (2, 1)]` gives three polls to tasks of priority 1 for one to those of
+    /// priority 2. Other classes have weight 1.
+    ///
+    /// # Panics
+    ///
+    /// If a weight is zero.
+    pub fn new(weights: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        let class = |(class, weight)| {
+            assert!(weight > 0, "class {class} has weight 0: it would never run");
+            (class, Class::new(weight))
+        };
+        Self { classes: weights.into_iter().map(class).collect(), pass: 0 }
+    }
+}
+
+impl Policy for WeightedShares {
+    fn push(&mut self, task: Ready) {
+        let class = self.classes.entry(task.priority).or_insert_with(|| Class::new(1));
+        if class.ready.is_empty() {
+            class.pass = class.pass.max(self.pass);
+        }
+        class.ready.push_back(task.task);
+    }
+
+    fn pop(&mut self) -> Option<TaskId> {
+        let waiting = self.classes.values_mut().filter(|class| !class.ready.is_empty());
+        let class = waiting.min_by_key(|class| class.pass)?;
+        self.pass = class.pass;
+        class.pass += class.stride;
+        class.ready.pop_front()
+    }
+}
+
+/// Draws lots among the ready tasks. The same seed gives the same order, so a bug that depends on the order can be
+/// searched for with many seeds and found again with one. What comes from outside (sockets, timers, other threads) is
+/// not made repeatable by this.
+#[derive(Debug)]
+pub struct SeededRandom {
+    lots: fastrand::Rng,
+    ready: Vec<TaskId>,
+}
+
+impl SeededRandom {
+    /// With no task ready.
+    pub fn new(seed: u64) -> Self {
+        Self { lots: fastrand::Rng::with_seed(seed), ready: Vec::new() }
+    }
+}
+
+impl Policy for SeededRandom {
+    fn push(&mut self, task: Ready) {
+        self.ready.push(task.task);
+    }
+
+    fn pop(&mut self) -> Option<TaskId> {
+        if self.ready.is_empty() {
+            return None;
+        }
+        let lot = self.lots.usize(..self.ready.len());
+        Some(self.ready.swap_remove(lot))
+    }
+}

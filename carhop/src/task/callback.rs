@@ -1,0 +1,74 @@
+//! Functions that the loop calls later.
+
+use std::time::Duration;
+
+use runtime_core::task::Options;
+use runtime_core::{JoinHandle, spawn_with};
+
+use crate::time::{Instant, sleep_until};
+
+/// Calls `callback` after the tasks that are ready now, like asyncio's `call_soon`.
+///
+/// ```
+/// carhop::run(async {
+///     carhop::defer(|| println!("second"));
+///     println!("first");
+///     carhop::yield_now().await;
+/// });
+/// ```
+///
+/// # Panics
+///
+/// Outside of a running runtime. A panic of `callback` is contained, and reported as an
+/// [`Incident`](crate::incident::Incident).
+#[track_caller]
+pub fn defer(callback: impl FnOnce() + 'static) -> CallHandle {
+    let task = spawn_with(Options::here(), async move { callback() });
+    CallHandle { task, when: Instant::now() }
+}
+
+/// Calls `callback` in `delay` from now, like asyncio's `call_later`. [`Duration::MAX`] is never.
+///
+/// # Panics
+///
+/// As [`defer`].
+#[track_caller]
+pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> CallHandle {
+    call_at(Instant::now() + delay, callback)
+}
+
+/// Calls `callback` at `when`, like asyncio's `call_at`; among those of the same time, in the order in which they
+/// were asked for.
+///
+/// # Panics
+///
+/// As [`defer`].
+#[track_caller]
+pub fn call_at(when: Instant, callback: impl FnOnce() + 'static) -> CallHandle {
+    // Eager, so that the timer is set now.
+    let options = Options { eager: true, ..Options::here() };
+    let task = spawn_with(options, async move {
+        sleep_until(when).await;
+        callback();
+    });
+    CallHandle { task, when }
+}
+
+/// A call to come. Dropping it changes nothing: what was asked for is called.
+#[derive(Debug)]
+pub struct CallHandle {
+    task: JoinHandle<()>,
+    when: Instant,
+}
+
+impl CallHandle {
+    /// Takes the call back. The callback is dropped by the loop, soon. Does nothing after the call.
+    pub fn cancel(&self) {
+        self.task.abort();
+    }
+
+    /// When it is due. For [`defer`] that is when it was asked for.
+    pub fn when(&self) -> Instant {
+        self.when
+    }
+}

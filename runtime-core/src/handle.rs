@@ -1,0 +1,67 @@
+//! A runtime as other threads see it.
+
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::context;
+use crate::mailbox::{Letter, Mailbox};
+
+/// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
+#[derive(Clone)]
+pub struct Handle {
+    mailbox: Arc<Mailbox>,
+}
+
+impl Handle {
+    /// Of the runtime that runs on this thread, if one does.
+    pub fn try_current() -> Option<Self> {
+        context::try_with(|core| Self { mailbox: Arc::clone(core.mailbox()) })
+    }
+
+    /// Of the runtime that runs on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If none is running.
+    #[track_caller]
+    pub fn current() -> Self {
+        context::with("a handle", |core| Self { mailbox: Arc::clone(core.mailbox()) })
+    }
+
+    /// Has the runtime call `callback`, after the tasks that are ready by then. Callbacks of one thread are called in
+    /// their order. Never waits for the loop, and wakes it if it sleeps.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`] once the runtime is being dropped. A callback that was taken before and not called by then is
+    /// dropped by the thread of the runtime.
+    #[track_caller]
+    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
+        let letter = Letter { call: Box::new(callback), site: Location::caller() };
+        self.mailbox.post(letter).map_err(|_| Closed)
+    }
+
+    /// Whether the runtime is gone.
+    pub fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handle({})", if self.is_closed() { "closed" } else { "open" })
+    }
+}
+
+/// The runtime is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed;
+
+impl fmt::Display for Closed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the runtime is gone")
+    }
+}
+
+impl std::error::Error for Closed {}

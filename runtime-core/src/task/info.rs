@@ -1,0 +1,200 @@
+//! What can be said of a task to those who look from outside.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use crate::clock::Nanos;
+use crate::core::Core;
+
+use super::header::Header;
+use super::{Awaits, TaskId};
+
+/// A task, as it was when somebody looked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its number, which is used again some time after the task has ended.
+    pub id: TaskId,
+    /// Its name, if it was given one.
+    pub name: Option<Cow<'static, str>>,
+    /// Where in the program it was spawned.
+    pub location: &'static Location<'static>,
+    /// The task that spawned it, which may have ended since.
+    pub parent: Option<TaskId>,
+    /// What it does.
+    pub state: State,
+    /// How long ago it was spawned, to the step of the loop.
+    pub age: Duration,
+}
+
+/// What a task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum State {
+    /// It is being polled.
+    Running,
+    /// It is in the queue of those to be polled.
+    Ready,
+    /// It waits.
+    Waiting {
+        /// For what; the last thing that its last poll came to.
+        awaits: Awaits,
+        /// For how many things else.
+        others: u32,
+        /// If it waits for a timer: how long that takes yet.
+        left: Option<Duration>,
+    },
+}
+
+impl Header {
+    pub(crate) fn info(&self, activity: Activity, now: Nanos) -> TaskInfo {
+        let state = match activity {
+            Activity::Running => State::Running,
+            Activity::Ready => State::Ready,
+            Activity::Waiting => {
+                let noted = self.noted.get();
+                let left = match noted.last {
+                    Awaits::Timer { deadline } => Some(deadline.saturating_since(now)),
+                    _ => None,
+                };
+                State::Waiting { awaits: noted.last, others: noted.count.saturating_sub(1), left }
+            }
+        };
+        TaskInfo {
+            id: self.id,
+            name: self.name().cloned(),
+            location: self.site,
+            parent: self.parent,
+            state,
+            age: now.saturating_since(self.born),
+        }
+    }
+}
+
+/// What the table of tasks knows of one.
+#[derive(Clone, Copy)]
+pub(crate) enum Activity {
+    Running,
+    Ready,
+    Waiting,
+}
+
+impl TaskInfo {
+    /// The name, or where the task was spawned: what a person knows it by.
+    pub fn title(&self) -> String {
+        match &self.name {
+            Some(name) => format!("`{name}`"),
+            None => format!("at {}", Site(self.location)),
+        }
+    }
+}
+
+/// `#3.1 `name` at src/main.rs:7, waits for accept on fd 5, 1.2 s old`
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " `{name}`")?;
+        }
+        write!(f, " at {}, {}, {} old", Site(self.location), self.state, Rough(self.age))
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (awaits, others) = match self {
+            State::Running => return f.write_str("running"),
+            State::Ready => return f.write_str("ready"),
+            State::Waiting { left: Some(left), others, .. } => {
+                write!(f, "waits for a timer of {} more", Rough(*left))?;
+                return and_others(f, *others);
+            }
+            State::Waiting { awaits, others, .. } => (awaits, others),
+        };
+        match awaits {
+            Awaits::Unknown => f.write_str("waits for something of its own")?,
+            Awaits::Operation { name, fd } => write!(f, "waits for {name} on fd {fd}")?,
+            Awaits::Timer { .. } => f.write_str("waits for a timer")?,
+            Awaits::Task(task) => write!(f, "waits for task {task}")?,
+            Awaits::Named(name) => write!(f, "waits for {name}")?,
+        }
+        and_others(f, *others)
+    }
+}
+
+fn and_others(f: &mut fmt::Formatter<'_>, others: u32) -> fmt::Result {
+    if others > 0 { write!(f, " and {others} more") } else { Ok(()) }
+}
+
+/// Without column, which tells nobody anything.
+struct Site(&'static Location<'static>);
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.file(), self.0.line())
+    }
+}
+
+/// A duration as people say it, to a tenth of its unit.
+struct Rough(Duration);
+
+impl fmt::Display for Rough {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1?}", self.0)
+    }
+}
+
+/// All tasks of a runtime at one time. Its `Display` draws who spawned whom.
+#[derive(Clone, Debug)]
+pub struct TaskTree {
+    tasks: Vec<TaskInfo>,
+}
+
+impl TaskTree {
+    pub(crate) fn of(core: &Core) -> Self {
+        let now = core.now();
+        let mut tasks = Vec::new();
+        let current = core.current.get();
+        core.tasks.for_each(|header, scheduled| {
+            let activity = match scheduled {
+                _ if header.id == current => Activity::Running,
+                true => Activity::Ready,
+                false => Activity::Waiting,
+            };
+            tasks.push(header.info(activity, now));
+        });
+        Self { tasks }
+    }
+
+    /// The tasks, the future of `block_on` first, in the order of their slots.
+    pub fn tasks(&self) -> &[TaskInfo] {
+        &self.tasks
+    }
+}
+
+impl fmt::Display for TaskTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known: HashMap<TaskId, usize> =
+            self.tasks.iter().enumerate().map(|(place, task)| (task.id, place)).collect();
+        let mut children: HashMap<Option<usize>, Vec<usize>> = HashMap::new();
+        for (place, task) in self.tasks.iter().enumerate() {
+            let parent = task.parent.and_then(|parent| known.get(&parent)).copied();
+            children.entry(parent).or_default().push(place);
+        }
+        // A stack of its own: chains of tasks may be long.
+        let mut left: Vec<(usize, usize)> = Vec::new();
+        let enter = |left: &mut Vec<(usize, usize)>, parent, depth| {
+            let places = children.get(&parent).map_or(&[][..], Vec::as_slice);
+            left.extend(places.iter().rev().map(|&place| (place, depth)));
+        };
+        enter(&mut left, None, 0);
+        while let Some((place, depth)) = left.pop() {
+            writeln!(f, "{:1$}{2}", "", 2 * depth, self.tasks[place])?;
+            enter(&mut left, Some(place), depth + 1);
+        }
+        Ok(())
+    }
+}
