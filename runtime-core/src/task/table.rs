@@ -175,7 +175,7 @@ impl Tasks {
 
     /// Tells the policy who is ready, and asks it who shall run.
     fn ask(&self, policy: &mut dyn Policy) -> Option<Next> {
-        while let Some(id) = self.table.borrow_mut().first_ready_id() {
+        while let Some(id) = self.next_to_tell_of() {
             let priority = self.with_header(id, Header::priority).unwrap_or(Options::DEFAULT_PRIORITY);
             self.held.update(|held| held + 1);
             policy.push(Ready::new(id, priority));
@@ -187,12 +187,17 @@ impl Tasks {
                 return None;
             };
             self.held.update(|held| held - 1);
-            if let Some(next) = self.table.borrow_mut().take(id) {
+            let next = self.table.borrow_mut().take(id);
+            if next.is_some() {
                 self.declined.set(false);
-                return Some(next);
+                return next;
             }
         }
         None
+    }
+
+    fn next_to_tell_of(&self) -> Option<TaskId> {
+        self.table.borrow_mut().first_ready_id()
     }
 
     /// Calls `f`, which is none of users' code, with the header of a task that is still there.
