@@ -26,7 +26,7 @@ use crate::pool::Pool;
 use crate::reactor::{Completion, Reactor, Turn, Wait};
 use crate::registry::{self, RuntimeId};
 use crate::runtime::Config;
-use crate::task::{self, Activity, Header, Next, Options, Task, TaskCell, TaskId, TaskInfo, Tasks};
+use crate::task::{self, Activity, Header, Next, Options, Origin, Task, TaskCell, TaskId, TaskInfo, Tasks};
 use crate::{JoinHandle, sys};
 
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
@@ -127,8 +127,7 @@ impl Core {
         let _left = LeaveOnDrop(self);
         let born = self.now();
         self.time.set(born);
-        let root = self.tasks.start_root(|id| Header::new(self.id, id, None, site, born));
-        let root = task::waker(self.id, root);
+        let root = task::waker(self.id, self.tasks.start_root(Origin { parent: TaskId::NONE, site, born }));
         let mut future = pin!(future);
         loop {
             self.turn();
@@ -159,10 +158,11 @@ impl Core {
     #[inline]
     #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let site = Location::caller();
-        let task = self.tasks.insert(&self.inbox, true, |id| TaskCell::new(self.header(id, site), future));
+        let origin = self.origin(Location::caller());
+        let make = |id| TaskCell::new(Header::new(self.id, id), future);
+        let task = self.tasks.insert(&self.inbox, origin, true, make);
         if self.uses_locals.get() {
-            self.inherit_locals(task.header());
+            self.inherit_locals(task.header().id);
         }
         JoinHandle::new(task)
     }
@@ -175,30 +175,37 @@ impl Core {
         let Options { name, priority, eager, inherit, site } = options;
         // What is spawned while the runtime is being dropped is dropped, too, and never polled.
         let eager = eager && !self.closing.get();
-        let task = self.tasks.insert(&self.inbox, !eager, |id| {
-            let mut header = self.header(id, site);
-            header.set_extras(name, priority);
-            TaskCell::new(header, future)
-        });
+        let make = |id| TaskCell::new(Header::new(self.id, id), future);
+        let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, make);
+        let id = task.header().id;
+        self.tasks.with_details(id, |details| details.set_extras(name, priority));
         if inherit && self.uses_locals.get() {
-            self.inherit_locals(task.header());
+            self.inherit_locals(id);
         }
         if eager {
-            self.run_within(task.header().id, Rc::clone(&task) as Rc<dyn task::Task>);
+            self.run_within(id, Rc::clone(&task) as Rc<dyn task::Task>);
         }
         JoinHandle::new(task)
     }
 
+    /// Of a task that is about to be spawned.
     #[inline]
-    fn header(&self, id: TaskId, site: &'static Location<'static>) -> Header {
-        let parent = Some(self.current.get()).filter(|&parent| parent != TaskId::NONE);
-        Header::new(self.id, id, parent, site, self.time.get())
+    fn origin(&self, site: &'static Location<'static>) -> Origin {
+        Origin { parent: self.current.get(), site, born: self.time.get() }
     }
 
     #[cold]
-    fn inherit_locals(&self, child: &Header) {
-        let locals = self.tasks.with_header(self.current.get(), |parent| parent.locals.borrow().clone());
-        child.locals.replace(locals.flatten());
+    fn inherit_locals(&self, child: TaskId) {
+        let locals = self.tasks.with_details(self.current.get(), |parent| parent.locals.clone()).flatten();
+        if locals.is_some() {
+            self.tasks.with_details(child, |child| child.locals = locals);
+        }
+    }
+
+    /// What there is to say of the task that is being polled, or was until now.
+    pub(crate) fn info(&self, id: TaskId) -> Option<TaskInfo> {
+        let now = self.now();
+        self.tasks.with_details(id, |details| details.info(id, Activity::Running, now))
     }
 
     /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
@@ -371,9 +378,12 @@ impl Core {
     fn run(&self, id: TaskId, task: Rc<dyn task::Task>) {
         self.tries_left.set(TRIES_PER_POLL);
         self.current.set(id);
-        let poll = || task.poll(&task::waker(self.id, id));
-        if self.watch(poll, |now| Some(task.header().info(Activity::Running, now))) {
+        let finished = self.watch(id, || task.poll(&task::waker(self.id, id)));
+        let noted = task::take_noted();
+        if finished {
             self.tasks.forget(id, task);
+        } else if let Some(noted) = noted {
+            self.tasks.note(id, noted);
         }
     }
 
@@ -389,22 +399,22 @@ impl Core {
     fn run_root<T>(&self, id: TaskId, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
         self.tries_left.set(TRIES_PER_POLL);
         self.current.set(id);
-        let about = |now| self.tasks.with_header(id, |header| header.info(Activity::Running, now));
-        let result = self.watch(poll, about);
-        self.tasks.note_root(task::take_noted());
+        let result = self.watch(id, poll);
+        if let Some(noted) = task::take_noted() {
+            self.tasks.note(id, noted);
+        }
         result
     }
 
-    /// Calls `poll`, and reports it if it took too long, with what `about` says then.
+    /// Calls `poll`, and reports it if it took too long.
     #[inline]
-    fn watch<T>(&self, poll: impl FnOnce() -> T, about: impl FnOnce(Nanos) -> Option<TaskInfo>) -> T {
+    fn watch<T>(&self, id: TaskId, poll: impl FnOnce() -> T) -> T {
         let Some(limit) = self.slow_poll else { return poll() };
         let start = self.now();
         let result = poll();
-        let now = self.now();
-        let took = now.saturating_since(start);
+        let took = self.now().saturating_since(start);
         if took > limit
-            && let Some(task) = &about(now)
+            && let Some(task) = &self.info(id)
         {
             incident::report(&Incident::SlowPoll { task, took });
         }

@@ -52,13 +52,13 @@ pub fn note(awaits: Awaits) {
     NOTED.set(Noted { last: awaits, count });
 }
 
-/// What was noted since the last time.
+/// What was noted since the last time, if anything.
 #[inline]
-pub(crate) fn take_noted() -> Noted {
-    NOTED.take()
+pub(crate) fn take_noted() -> Option<Noted> {
+    if NOTED.get().count == 0 { None } else { Some(NOTED.take()) }
 }
 
 /// Goes on with what was noted before another task was polled in between.
-pub(crate) fn put_back_noted(noted: Noted) {
-    NOTED.set(noted);
+pub(crate) fn put_back_noted(noted: Option<Noted>) {
+    NOTED.set(noted.unwrap_or_default());
 }

@@ -1,81 +1,19 @@
 //! One task: its future, later its output, in one allocation.
 
 use std::any::Any;
-use std::cell::RefCell;
-use std::fmt;
+use std::cell::{Cell, RefCell};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
 use crate::context;
-use crate::incident::{self, Incident};
+use crate::registry::RuntimeId;
 
-use super::awaits::{Awaits, note, take_noted};
-use super::header::Header;
-use super::info::Activity;
+use super::error::JoinError;
 use super::waker::waker;
-
-/// Why a task has no output.
-pub struct JoinError(Why);
-
-enum Why {
-    Cancelled,
-    /// The lock is never contended. It makes the error `Sync`, which boxed errors usually have to be.
-    Panic(Mutex<Box<dyn Any + Send>>),
-}
-
-impl JoinError {
-    /// The error of a task that was aborted.
-    pub fn cancelled() -> Self {
-        Self(Why::Cancelled)
-    }
-
-    /// The error of a task that panicked with `payload`.
-    pub fn panic(payload: Box<dyn Any + Send>) -> Self {
-        Self(Why::Panic(Mutex::new(payload)))
-    }
-
-    /// Whether the task was aborted, or its runtime ended before it did.
-    pub fn is_cancelled(&self) -> bool {
-        matches!(self.0, Why::Cancelled)
-    }
-
-    /// Whether the task panicked.
-    pub fn is_panic(&self) -> bool {
-        matches!(self.0, Why::Panic(_))
-    }
-
-    /// The panic's payload, for [`std::panic::resume_unwind`]; `None` if the task did not panic.
-    pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
-        match self.0 {
-            Why::Cancelled => None,
-            Why::Panic(payload) => Some(payload.into_inner().unwrap_or_else(PoisonError::into_inner)),
-        }
-    }
-}
-
-impl fmt::Display for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Why::Cancelled => f.write_str("the task was cancelled"),
-            Why::Panic(payload) => {
-                let payload = payload.lock().unwrap_or_else(PoisonError::into_inner);
-                write!(f, "the task panicked: {}", incident::text(&**payload))
-            }
-        }
-    }
-}
-
-impl fmt::Debug for JoinError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "JoinError({self})")
-    }
-}
-
-impl std::error::Error for JoinError {}
+use super::{Awaits, TaskId, note};
 
 /// What the loop does with a task, whatever its future is.
 pub(crate) trait Task {
@@ -99,6 +37,32 @@ impl dyn Task {
         let header = self.header();
         if !header.finished.get() && !header.abort.replace(true) {
             waker(header.runtime, header.id).wake();
+        }
+    }
+}
+
+/// The part of a task that has one type for all futures.
+pub(crate) struct Header {
+    runtime: RuntimeId,
+    pub(crate) id: TaskId,
+    /// The future is to be dropped instead of polled.
+    abort: Cell<bool>,
+    pub(crate) finished: Cell<bool>,
+    /// There is no handle any more.
+    detached: Cell<bool>,
+    joiner: Cell<Option<Waker>>,
+}
+
+impl Header {
+    #[inline]
+    pub(crate) fn new(runtime: RuntimeId, id: TaskId) -> Self {
+        Self {
+            runtime,
+            id,
+            abort: Cell::new(false),
+            finished: Cell::new(false),
+            detached: Cell::new(false),
+            joiner: Cell::new(None),
         }
     }
 }
@@ -149,7 +113,7 @@ impl<F: Future> TaskCell<F> {
         // An assignment writes the new value even if the drop of the old one panics.
         let dropped = contain(|| *self.stage.borrow_mut() = Stage::Output(None));
         let error = match dropped {
-            Err(payload) if error.is_cancelled() => JoinError::panic(payload),
+            Err(payload) if error.is_cancelled() => self.panicked(payload),
             Err(payload) => {
                 forget_payload(payload);
                 error
@@ -160,9 +124,12 @@ impl<F: Future> TaskCell<F> {
         self.finish();
     }
 
+    fn panicked(&self, payload: Box<dyn Any + Send>) -> JoinError {
+        JoinError::panic(payload, context::try_with(|core| core.info(self.header.id)).flatten())
+    }
+
     fn finish(&self) {
         self.header.finished.set(true);
-        drop_contained(self.header.locals.take());
         if let Some(joiner) = self.header.joiner.take() {
             wake_contained(joiner);
         }
@@ -173,17 +140,14 @@ impl<F: Future> TaskCell<F> {
 
     /// There is no handle, and so nobody who will take the output.
     fn report_unseen_panic(&self) {
-        let payload = match &mut *self.stage.borrow_mut() {
+        let error = match &mut *self.stage.borrow_mut() {
             Stage::Output(output) if output.as_ref().is_some_and(is_panic) => {
-                output.take().and_then(Result::err).and_then(JoinError::into_panic)
+                output.take().and_then(Result::err)
             }
             _ => None,
         };
-        if let Some(payload) = payload {
-            let now = context::try_with(|core| core.now()).unwrap_or(self.header.born);
-            let task = &self.header.info(Activity::Running, now);
-            incident::report(&Incident::TaskPanicked { task, payload: &*payload });
-            forget_payload(payload);
+        if let Some(error) = error {
+            error.report();
         }
     }
 }
@@ -198,12 +162,10 @@ impl<F: Future> Task for TaskCell<F> {
             self.fail(JoinError::cancelled());
             return true;
         }
-        let result = contain(|| self.advance(waker));
-        self.header.noted.set(take_noted());
-        match result {
+        match contain(|| self.advance(waker)) {
             Ok(false) => return false,
             Ok(true) => self.finish(),
-            Err(payload) => self.fail(JoinError::panic(payload)),
+            Err(payload) => self.fail(self.panicked(payload)),
         }
         true
     }

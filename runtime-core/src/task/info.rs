@@ -9,8 +9,9 @@ use std::time::Duration;
 use crate::clock::Nanos;
 use crate::core::Core;
 
-use super::header::Header;
-use super::{Awaits, TaskId};
+use super::TaskId;
+use super::awaits::{Awaits, Noted};
+use super::details::Details;
 
 /// A task, as it was when somebody looked.
 #[derive(Clone, Debug)]
@@ -49,13 +50,13 @@ pub enum State {
     },
 }
 
-impl Header {
-    pub(crate) fn info(&self, activity: Activity, now: Nanos) -> TaskInfo {
+impl Details {
+    /// What there is to say of the task `id`, which these are the details of.
+    pub(crate) fn info(&self, id: TaskId, activity: Activity, now: Nanos) -> TaskInfo {
         let state = match activity {
             Activity::Running => State::Running,
             Activity::Ready => State::Ready,
-            Activity::Waiting => {
-                let noted = self.noted.get();
+            Activity::Waiting(noted) => {
                 let left = match noted.last {
                     Awaits::Timer { deadline } => Some(deadline.saturating_since(now)),
                     _ => None,
@@ -64,12 +65,12 @@ impl Header {
             }
         };
         TaskInfo {
-            id: self.id,
+            id,
             name: self.name().cloned(),
-            location: self.site,
-            parent: self.parent,
+            location: self.origin.site,
+            parent: Some(self.origin.parent).filter(|&parent| parent != TaskId::NONE),
             state,
-            age: now.saturating_since(self.born),
+            age: now.saturating_since(self.origin.born),
         }
     }
 }
@@ -79,7 +80,7 @@ impl Header {
 pub(crate) enum Activity {
     Running,
     Ready,
-    Waiting,
+    Waiting(Noted),
 }
 
 impl TaskInfo {
@@ -158,13 +159,9 @@ impl TaskTree {
         let now = core.now();
         let mut tasks = Vec::new();
         let current = core.current.get();
-        core.tasks.for_each(|header, scheduled| {
-            let activity = match scheduled {
-                _ if header.id == current => Activity::Running,
-                true => Activity::Ready,
-                false => Activity::Waiting,
-            };
-            tasks.push(header.info(activity, now));
+        core.tasks.for_each(|id, details, activity| {
+            let activity = if id == current { Activity::Running } else { activity };
+            tasks.push(details.info(id, activity, now));
         });
         Self { tasks }
     }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 use crate::contain::drop_contained;
 use crate::runtime::spawn_with;
 
-use super::cell::{JoinError, Joinable, Task};
-use super::{Options, TaskId};
+use super::cell::{Joinable, Task};
+use super::{JoinError, Options, TaskId};
 
 /// Waits for a task's output, or for the reason why there is none. Dropping it detaches the task, which goes
 /// on.

@@ -14,23 +14,27 @@
 
 mod awaits;
 mod cell;
-mod header;
+mod details;
+mod error;
 mod info;
+
 mod join;
 pub mod locals;
+mod schedule;
 mod table;
 mod waker;
 
 pub use awaits::{Awaits, note};
-pub(crate) use awaits::{Noted, put_back_noted, take_noted};
-pub use cell::JoinError;
-pub(crate) use cell::{Task, TaskCell};
-pub(crate) use header::Header;
-pub use header::Options;
+pub(crate) use awaits::{put_back_noted, take_noted};
+pub(crate) use cell::{Header, Task, TaskCell};
+pub use details::Options;
+pub(crate) use details::{Details, Origin};
+pub use error::JoinError;
 pub(crate) use info::Activity;
 pub use info::{State, TaskInfo, TaskTree};
 pub use join::{AbortHandle, JoinHandle};
-pub(crate) use table::{Next, Tasks};
+pub(crate) use schedule::Next;
+pub(crate) use table::Tasks;
 pub use waker::TaskId;
 pub(crate) use waker::waker;
 

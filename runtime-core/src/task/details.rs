@@ -1,12 +1,9 @@
-//! What is known of a task, whatever its future is.
+//! How a task was spawned, and what is known of it, whatever its future is.
 
 use std::borrow::Cow;
-use std::cell::{Cell, RefCell};
 use std::panic::Location;
-use std::task::Waker;
 
 use crate::clock::Nanos;
-use crate::registry::RuntimeId;
 
 use super::TaskId;
 use super::awaits::Noted;
@@ -44,55 +41,38 @@ impl Options {
     }
 }
 
-/// The part of a task that has one type for all futures.
-pub(crate) struct Header {
-    pub(crate) runtime: RuntimeId,
-    pub(crate) id: TaskId,
-    /// Which task spawned it, if one did.
-    pub(crate) parent: Option<TaskId>,
-    pub(crate) site: &'static Location<'static>,
-    /// To the step of the loop.
-    pub(crate) born: Nanos,
-    /// The future is to be dropped instead of polled.
-    pub(crate) abort: Cell<bool>,
-    pub(crate) finished: Cell<bool>,
-    /// There is no handle any more.
-    pub(crate) detached: Cell<bool>,
-    pub(crate) joiner: Cell<Option<Waker>>,
-    pub(crate) noted: Cell<Noted>,
-    pub(crate) locals: RefCell<Locals>,
+/// What is known of a task and seldom asked for. Kept in the table of tasks rather than with the future, so that
+/// tasks stay small for the allocator.
+pub(crate) struct Details {
+    pub(crate) origin: Origin,
+    /// What it waited for when it was polled last. Out of date unless its slot says otherwise.
+    pub(crate) noted: Noted,
+    pub(crate) locals: Locals,
     /// What few tasks have.
     pub(crate) extras: Option<Box<Extras>>,
 }
 
-pub(crate) struct Extras {
-    pub(crate) name: Option<Cow<'static, str>>,
-    pub(crate) priority: u32,
+/// Where a task comes from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    /// Which task spawned it, or [`TaskId::NONE`].
+    pub(crate) parent: TaskId,
+    pub(crate) site: &'static Location<'static>,
+    /// To the step of the loop.
+    pub(crate) born: Nanos,
 }
 
-impl Header {
-    #[inline]
-    pub(crate) fn new(
-        runtime: RuntimeId,
-        id: TaskId,
-        parent: Option<TaskId>,
-        site: &'static Location<'static>,
-        born: Nanos,
-    ) -> Self {
-        Self {
-            runtime,
-            id,
-            parent,
-            site,
-            born,
-            abort: Cell::new(false),
-            finished: Cell::new(false),
-            detached: Cell::new(false),
-            joiner: Cell::new(None),
-            noted: Cell::default(),
-            locals: RefCell::default(),
-            extras: None,
-        }
+pub(crate) struct Extras {
+    name: Option<Cow<'static, str>>,
+    priority: u32,
+}
+
+impl Details {
+    /// Of a slot that never had a task.
+    #[track_caller]
+    pub(crate) fn none() -> Self {
+        let origin = Origin { parent: TaskId::NONE, site: Location::caller(), born: Nanos(0) };
+        Self { origin, noted: Noted::default(), locals: None, extras: None }
     }
 
     /// Keeps what is out of the common.
@@ -109,4 +89,14 @@ impl Header {
     pub(crate) fn name(&self) -> Option<&Cow<'static, str>> {
         self.extras.as_ref()?.name.as_ref()
     }
+
+    /// Takes what is a user's, to be dropped with nothing borrowed.
+    #[inline]
+    pub(crate) fn take_users(&mut self) -> Option<Users> {
+        let any = self.locals.is_some() || self.extras.is_some();
+        any.then(|| (self.locals.take(), self.extras.take()))
+    }
 }
+
+/// Values of users in the details of a task.
+pub(crate) type Users = (Locals, Option<Box<Extras>>);

@@ -1,0 +1,149 @@
+//! Who is ready, and who of them runs next.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use crate::contain::{self, contain, drop_contained};
+use crate::policy::{Policy, Ready};
+
+use super::table::Table;
+use super::{Task, TaskId, Tasks};
+
+/// What the loop runs next.
+pub(crate) enum Next {
+    /// The future of `block_on`.
+    Root(TaskId),
+    /// A spawned task.
+    Task(TaskId, Rc<dyn Task>),
+}
+
+/// The policy, if there is one, and what it holds.
+///
+/// Wakes put tasks in the queue of the table, with a policy as without; only the loop, when it looks for the next task,
+/// moves them on to the policy. So a policy, which is users' code, is never called in the middle of anything.
+pub(super) struct Schedule {
+    /// Whether there is a policy. Else the queue is first in, first out.
+    has_policy: Cell<bool>,
+    /// Borrowed while it is asked: it is only ever asked by the loop, which is not entered twice.
+    policy: RefCell<Option<Box<dyn Policy>>>,
+    /// How many tasks the policy was told of and has not chosen yet.
+    held: Cell<usize>,
+    /// The policy had tasks and chose none.
+    declined: Cell<bool>,
+}
+
+impl Schedule {
+    pub(super) fn new(policy: Option<Box<dyn Policy>>) -> Self {
+        Self {
+            has_policy: Cell::new(policy.is_some()),
+            policy: RefCell::new(policy),
+            held: Cell::new(0),
+            declined: Cell::new(false),
+        }
+    }
+}
+
+impl Tasks {
+    /// Whether any task may run now.
+    pub(crate) fn any_ready(&self) -> bool {
+        let Schedule { held, declined, .. } = &self.schedule;
+        !self.table.borrow().ready.is_empty() || (held.get() > 0 && !declined.get())
+    }
+
+    /// Takes the task that has been ready longest or, if there is a policy, the one that it chooses.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<Next> {
+        if self.schedule.has_policy.get() { self.chosen() } else { self.table.borrow_mut().first_ready() }
+    }
+
+    #[cold]
+    fn chosen(&self) -> Option<Next> {
+        let Schedule { has_policy, policy, held, .. } = &self.schedule;
+        let mut policy = policy.borrow_mut();
+        let payload = match contain(|| self.ask(policy.as_deref_mut()?)) {
+            Ok(next) => return next,
+            Err(payload) => payload,
+        };
+        let broken = policy.take();
+        drop(policy);
+        drop_contained(broken);
+        has_policy.set(false);
+        held.set(0);
+        contain::report("the scheduling policy, which is not asked any more,", payload);
+        let mut table = self.table.borrow_mut();
+        table.queue_all_scheduled();
+        table.first_ready()
+    }
+
+    /// Tells the policy who is ready, and asks it who shall run.
+    fn ask(&self, policy: &mut dyn Policy) -> Option<Next> {
+        let Schedule { held, declined, .. } = &self.schedule;
+        while let Some(ready) = self.next_to_tell_of() {
+            held.update(|held| held + 1);
+            policy.push(ready);
+        }
+        // It may name tasks that have ended; never more than it was told of.
+        for _ in 0..held.get() {
+            let Some(id) = policy.pop() else {
+                declined.set(true);
+                return None;
+            };
+            held.update(|held| held - 1);
+            let next = self.table.borrow_mut().take(id);
+            if next.is_some() {
+                declined.set(false);
+                return next;
+            }
+        }
+        None
+    }
+
+    fn next_to_tell_of(&self) -> Option<Ready> {
+        let mut table = self.table.borrow_mut();
+        let id = table.first_ready_id()?;
+        Some(Ready::new(id, table.details[id.slot as usize].priority()))
+    }
+}
+
+impl Table {
+    #[inline]
+    fn first_ready(&mut self) -> Option<Next> {
+        loop {
+            let id = self.ready.pop_front()?;
+            if let Some(next) = self.take(id) {
+                return Some(next);
+            }
+        }
+    }
+
+    /// As `first_ready`, but the task stays scheduled.
+    fn first_ready_id(&mut self) -> Option<TaskId> {
+        loop {
+            let id = self.ready.pop_front()?;
+            if self.slot(id).is_some_and(|slot| slot.scheduled) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// Takes a task out of the scheduled ones. `None` if it has finished since, or is not scheduled.
+    #[inline]
+    fn take(&mut self, id: TaskId) -> Option<Next> {
+        let slot = self.slot(id).filter(|slot| slot.scheduled)?;
+        slot.scheduled = false;
+        // What it waited for has come, or it was told so.
+        slot.waits = false;
+        match &slot.task {
+            Some(task) => Some(Next::Task(id, Rc::clone(task))),
+            None => (id.slot == super::table::ROOT).then_some(Next::Root(id)),
+        }
+    }
+
+    /// Puts every scheduled task in the queue, in the order of their slots.
+    fn queue_all_scheduled(&mut self) {
+        self.ready.clear();
+        for (place, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.scheduled) {
+            self.ready.push_back(TaskId { slot: place as u32, generation: slot.generation });
+        }
+    }
+}
