@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Read `twins/NAME.rs` beside `python/NAME.py`: the functions have the same names and the same order. What
-//! differs by nature is said at the top of the twin. `recorded/NAME.txt` is what CPython printed.
+//! differs by nature is said at the top of the twin. `recorded/NAME.txt` is what CPython printed, and in which second.
 //!
 //! A single program prints what the original prints and nothing else. Several have headings, and after each
 //! the time that it took. The exit code is 1 if no backend can be had, and 2 after a mistake on the command line.
@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         TOUR.iter().for_each(|twin| say!("{:<26} {}", twin.name, twin.about));
         return Ok(());
     }
-    let runtime = Builder::new().backend(options.backend).build()?;
+    let backend = Builder::new().backend(options.backend).build()?.backend().to_string();
     choose(options.backend)?;
     if let [twin] = options.names[..] {
         show.begin();
@@ -79,7 +79,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     let plain = Show { timeline: false, ..show };
     plain.begin();
-    say!("# {}", runtime.backend());
+    say!("# {backend}");
     let all = if options.names.is_empty() { TOUR.iter().collect() } else { options.names.clone() };
     for twin in all {
         plain.begin();

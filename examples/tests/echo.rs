@@ -4,18 +4,18 @@
 mod support;
 
 use std::ffi::OsStr;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::process::Command;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
-use carhop::{Backend, Builder};
+use carhop::Backend;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use support::clients::{connect, end_of, exchange, ping, wait_until_refused};
 use support::program::{Program, example, within, without_io_uring};
+use support::{note, usable};
 
 #[test]
 fn clients_get_back_what_they_send() {
@@ -256,27 +256,6 @@ fn help_names_every_flag() {
         assert!(text.contains(part), "{text}");
     }
     assert_eq!((end.code, end.stderr), (Some(0), vec![]));
-}
-
-/// The backends that are linked and that this machine does not refuse, best first.
-fn usable() -> &'static [Backend] {
-    static USABLE: LazyLock<Vec<Backend>> = LazyLock::new(|| {
-        let mut usable = Backend::LINKED.to_vec();
-        usable.retain(|&backend| {
-            // As many at once as tests may run: the memory of rings is limited per user.
-            let built =
-                (0..16).map(|_| Builder::new().backend(backend).build()).collect::<Result<Vec<_>, _>>();
-            built.inspect_err(|error| note(&format!("tests on {backend} are skipped: {error}"))).is_ok()
-        });
-        usable
-    });
-    assert!(!USABLE.is_empty(), "there is no backend to test");
-    &USABLE
-}
-
-/// Says something past the test harness, which swallows what `eprintln!` prints.
-fn note(line: &str) {
-    io::stderr().write_all(format!("{line}\n").as_bytes()).unwrap();
 }
 
 /// The server, on a port of an address of its own, so that nobody else gets the port once it is free again.

@@ -5,14 +5,17 @@ async def compute(a, b):
     await asyncio.sleep(1)
     return a * b
 
-def print_result(future):
-    print(f"The callback received {future.result()}")
-
 async def main():
+    finished = asyncio.get_running_loop().create_future()
+
+    def print_result(future):
+        print(f"The callback received {future.result()}")
+        finished.set_result(None)
+
     future = asyncio.ensure_future(compute(6, 7))
     future.add_done_callback(print_result)
     print("main goes on")
-    await asyncio.sleep(2)
+    await finished
     print("main ends")
 
 asyncio.run(main())

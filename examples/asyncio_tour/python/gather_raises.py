@@ -8,7 +8,6 @@ async def good_task():
 
 async def failing_task():
     print("failing_task started")
-    await asyncio.sleep(1)
     raise ValueError("failing_task failed")
 
 async def main():

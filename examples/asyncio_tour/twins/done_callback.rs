@@ -3,6 +3,7 @@
 
 use carhop::time::sleep;
 use carhop::{JoinError, spawn};
+use futures::channel::oneshot;
 
 use crate::show::{say, seconds};
 
@@ -12,18 +13,18 @@ async fn compute(a: u32, b: u32) -> u32 {
     a * b
 }
 
-fn print_result(result: Result<u32, JoinError>) {
-    match result {
-        Ok(product) => say!("The callback received {product}"),
-        Err(error) => say!("The task failed: {error}"),
-    }
-}
-
 async fn main() {
+    let (finish, finished) = oneshot::channel();
+
+    let print_result = |result: Result<u32, JoinError>| {
+        say!("The callback received {}", result.unwrap());
+        finish.send(()).unwrap();
+    };
+
     let task = spawn(compute(6, 7));
     spawn(async { print_result(task.await) });
     say!("main goes on");
-    sleep(seconds(2)).await;
+    finished.await.unwrap();
     say!("main ends");
 }
 

@@ -16,7 +16,6 @@ async fn good_task() -> Result<&'static str, Box<dyn Error>> {
 
 async fn failing_task() -> Result<&'static str, Box<dyn Error>> {
     say!("failing_task started");
-    sleep(seconds(1)).await;
     Err("failing_task failed".into())
 }
 
