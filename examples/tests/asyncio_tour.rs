@@ -9,6 +9,7 @@ pub mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
@@ -25,7 +26,7 @@ fn twins_print_what_the_originals_print() {
     // The originals run meanwhile.
     let (twins, originals) = thread::scope(|scope| {
         let originals = scope.spawn(|| ORIGINALS.as_ref());
-        (twins(), originals.join().unwrap())
+        (twins(), originals.join().unwrap_or_else(|panic| resume_unwind(panic)))
     });
     for ((name, backend), twin) in twins {
         let Some(original) = originals.map(|originals| &originals[name]) else { continue };
@@ -279,7 +280,7 @@ fn runs_of_twins() -> Vec<(&'static str, Backend)> {
 fn in_parallel<T: Sync, R: Send>(all: Vec<T>, run: impl Fn(&T) -> R + Sync) -> Vec<(T, R)> {
     let results: Vec<R> = thread::scope(|scope| {
         let threads: Vec<_> = all.iter().map(|one| scope.spawn(|| run(one))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     all.into_iter().zip(results).collect()
 }

@@ -56,11 +56,14 @@ pub struct Program {
 pub struct End {
     /// `None` if a signal killed it.
     pub code: Option<i32>,
+    /// Lines of its stdout.
     pub stdout: Vec<String>,
+    /// Lines of its stderr.
     pub stderr: Vec<String>,
 }
 
 impl Program {
+    /// Starts it.
     pub fn start(command: &mut Command) -> Self {
         Self::start_and_hear(usize::MAX, command)
     }
@@ -94,6 +97,7 @@ impl Program {
         self.stderr.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("no line on stderr ({error})"))
     }
 
+    /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("it runs");
     }
