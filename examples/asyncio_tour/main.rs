@@ -8,6 +8,9 @@
 //! python3 examples/asyncio_tour/python/fetch_data.py
 //! ```
 //!
+//! The originals are the tutorials' own text. Where one shows a part or only describes what a program does,
+//! the least was added that makes it run.
+//!
 //! Read `twins/NAME.rs` beside `python/NAME.py`: the functions have the same names and the same order. What
 //! differs by nature is said at the top of the twin. `recorded/NAME.txt` is what CPython printed, and in which second.
 //!
