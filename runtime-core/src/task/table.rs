@@ -10,7 +10,7 @@ use crate::mailbox::MAIL_SLOT;
 use crate::policy::Policy;
 
 use super::awaits::Noted;
-use super::details::{Origin, Users};
+use super::details::Origin;
 use super::info::Activity;
 use super::schedule::Schedule;
 use super::{Details, Task, TaskId, join};
@@ -153,14 +153,22 @@ impl Tasks {
     }
 
     /// Forgets a task that has finished, and whose last owner but its handle `task` is.
+    #[inline]
     pub(crate) fn forget(&self, id: TaskId, task: Rc<dyn Task>) {
-        // Dropped after the borrow has ended.
-        let (removed, users) = self.table.borrow_mut().remove(id);
+        let mut table = self.table.borrow_mut();
+        let Table { slots, details, vacant, .. } = &mut *table;
+        let (slot, details) = (&mut slots[id.slot as usize], &mut details[id.slot as usize]);
+        slot.next_generation();
+        (slot.scheduled, slot.alive) = (false, false);
+        let removed = slot.task.take();
+        let users = details.take_users();
+        vacant.push(id.slot);
+        drop(table);
+        // With nothing borrowed any more.
+        drop(removed);
         if users.is_some() {
             drop_contained(users);
         }
-        // With it goes, perhaps, the task's output.
-        drop(removed);
         join::discard(task);
     }
 
@@ -196,15 +204,6 @@ impl Table {
     #[inline]
     pub(super) fn slot(&mut self, id: TaskId) -> Option<&mut Slot> {
         self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)
-    }
-
-    fn remove(&mut self, id: TaskId) -> (Option<Rc<dyn Task>>, Option<Users>) {
-        let Some(slot) = self.slot(id) else { return (None, None) };
-        slot.next_generation();
-        (slot.scheduled, slot.alive) = (false, false);
-        let task = slot.task.take();
-        self.vacant.push(id.slot);
-        (task, self.details[id.slot as usize].take_users())
     }
 
     /// Takes the tasks out of their slots, which they keep.
