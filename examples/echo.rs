@@ -13,6 +13,8 @@
 //! SIGTERM ends it: it stops accepting, gives its clients time to finish, and says how many it served. The
 //! exit code is then 0; after a second signal, which ends it at once, 128 + the signal's number; 1 if it
 //! cannot serve at all; 2 after a mistake on the command line.
+//!
+//! SIGUSR1 has it print its tasks, who spawned whom, and what each waits for: `kill -USR1 $(pgrep -x echo)`.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -25,7 +27,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
-use carhop::signal::{SignalKind, signal};
+use carhop::signal::{Signal, SignalKind, signal};
+use carhop::task;
 use carhop::time::{sleep, timeout};
 use carhop::{Backend, Builder, Report};
 use examples::{complain, say};
@@ -75,6 +78,7 @@ async fn serve(options: &Options, backend: &Report) -> Result<(), Box<dyn Error>
     let listen_for = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
     let mut interrupt = listen_for(SignalKind::interrupt())?;
     let mut terminate = listen_for(SignalKind::terminate())?;
+    let inspect = listen_for(SignalKind::user_defined1())?;
     let mut stop = async || match select(pin!(interrupt.recv()), pin!(terminate.recv())).await {
         Either::Left((received, _)) => received.map(|()| SignalKind::interrupt()),
         Either::Right((received, _)) => received.map(|()| SignalKind::terminate()),
@@ -85,7 +89,8 @@ async fn serve(options: &Options, backend: &Report) -> Result<(), Box<dyn Error>
     // is dropped, is the news.
     let (ticket, mut tickets) = mpsc::unbounded::<Infallible>();
     let clients = Rc::new(Clients::default());
-    let accepting = carhop::spawn(accept(listener, Rc::clone(&clients), ticket));
+    let accepting = named("accept").spawn(accept(listener, Rc::clone(&clients), ticket));
+    named("inspect").spawn(show_tasks(inspect));
 
     stop().await?;
     // The listener goes with its task, and the port with the listener.
@@ -107,6 +112,18 @@ async fn serve(options: &Options, backend: &Report) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
+fn named(name: &'static str) -> task::Builder {
+    task::Builder::new().name(name)
+}
+
+/// Prints the tasks at each signal.
+async fn show_tasks(mut signal: Signal) -> io::Result<()> {
+    loop {
+        signal.recv().await?;
+        say(format_args!("tasks:\n{}", task::tasks()));
+    }
+}
+
 /// How many clients there are and were. One thread runs all tasks, so a `Cell` will do.
 #[derive(Default)]
 struct Clients {
@@ -118,10 +135,10 @@ struct Clients {
 async fn accept(listener: TcpListener, clients: Rc<Clients>, ticket: mpsc::UnboundedSender<Infallible>) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 let (clients, ticket) = (Rc::clone(&clients), ticket.clone());
                 clients.open.update(|open| open + 1);
-                carhop::spawn(async move {
+                task::Builder::new().name(peer.to_string()).spawn(async move {
                     // A client that goes away in the middle is its own business.
                     let _ = echo(stream).await;
                     clients.open.update(|open| open - 1);

@@ -106,6 +106,29 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
+fn sigusr1_shows_the_tasks_and_what_they_wait_for() {
+    for &backend in usable() {
+        let (server, addr) = serve(&["--backend", backend.name()]);
+        let mut client = connect(addr);
+        ping(&mut client);
+        let name = client.local_addr().unwrap();
+
+        server.signal(Signal::USR1);
+        assert_eq!(server.line(), "tasks:");
+        let tree: Vec<_> = std::iter::from_fn(|| server.try_line().filter(|line| !line.is_empty())).collect();
+        // The client's task was spawned by the one that accepts, which the future of `block_on` has spawned.
+        let [root, accept, connection, inspect] = &tree[..] else { panic!("{tree:#?}") };
+        assert!(root.starts_with('#') && root.contains("waits for receive"), "{root}");
+        assert!(accept.starts_with("  #") && accept.contains("`accept` at examples/echo.rs:"), "{accept}");
+        assert!(accept.contains(", waits for accept on fd "), "{accept}");
+        assert!(connection.starts_with("    #") && connection.contains(&format!("`{name}`")), "{connection}");
+        assert!(connection.contains(", waits for receive on fd "), "{connection}");
+        assert!(inspect.starts_with("  #") && inspect.contains("`inspect`"), "{inspect}");
+        assert!(inspect.contains(", running, "), "{inspect}");
+    }
+}
+
+#[test]
 fn the_first_line_says_where_and_on_what_and_why() {
     let said = |flags: &[&str], variable: Option<&str>| {
         let mut command = echo(flags);
