@@ -57,7 +57,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The default: any backend, 128 receive buffers of 16 KiB.
+    /// The default: any backend, 128 receive buffers of 16 KiB, up to 64 threads for blocking work.
     pub fn new() -> Self {
         Self::default()
     }
@@ -115,6 +115,14 @@ impl Builder {
     /// ```
     pub fn on_incident(mut self, hook: impl Fn(&Incident<'_>) + Send + Sync + 'static) -> Self {
         self.config.on_incident = Some(Arc::new(hook));
+        self
+    }
+
+    /// How many threads [`spawn_blocking`](crate::task::spawn_blocking) uses at most; 64 by default, 0 counts as 1. More
+    /// work than that waits for its turn. A thread is started when all others are busy, and ends when it has had
+    /// nothing to do for ten seconds.
+    pub fn blocking_threads(mut self, threads: usize) -> Self {
+        self.config.blocking_threads = threads;
         self
     }
 

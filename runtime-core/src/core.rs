@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use timers::Wheel;
 
+use crate::blocking::Threads;
 use crate::clock::Nanos;
 use crate::contain::wake_contained;
 use crate::context;
@@ -49,6 +50,8 @@ pub(crate) struct Core {
     pub(crate) timers: RefCell<Wheel<Waker>>,
     pub(crate) pool: Rc<Pool>,
     pub(crate) inbox: Arc<Inbox>,
+    /// Those that do blocking work. There are none before the first of it.
+    pub(crate) threads: Arc<Threads>,
     /// `None` once the runtime has been dropped.
     pub(crate) reactor: RefCell<Option<Box<dyn Reactor>>>,
     /// Scratch space of `turn_reactor`.
@@ -92,6 +95,7 @@ impl Core {
             timers: RefCell::new(Wheel::new(reactor.now().0)),
             pool,
             inbox,
+            threads: Threads::new(config.blocking_threads),
             reactor: RefCell::new(Some(reactor)),
             done: RefCell::default(),
             undelivered: RefCell::default(),
@@ -437,12 +441,17 @@ impl Core {
         self.process == std::process::id()
     }
 
-    fn assert_same_process(&self) {
-        assert!(
-            self.is_of_this_process(),
-            "a carhop runtime does not survive fork: make a new one in the child process"
-        );
+    pub(crate) fn assert_same_process(&self) {
+        assert_process(self.process);
     }
+}
+
+/// Panics in a child that `fork` made of the process that has this id.
+pub(crate) fn assert_process(id: u32) {
+    assert!(
+        id == std::process::id(),
+        "a carhop runtime does not survive fork: make a new one in the child process"
+    );
 }
 
 fn gone() -> io::Error {

@@ -3,6 +3,7 @@
 //! This crate names no backend. `reactor-epoll` and `reactor-uring` implement [`Reactor`]; the `carhop` crate
 //! chooses one and is what programs depend on.
 
+mod blocking;
 pub mod clock;
 pub mod contain;
 mod context;
@@ -24,6 +25,7 @@ pub mod sys;
 pub mod task;
 pub mod timer;
 
+pub use blocking::{BlockingHandle, spawn_blocking};
 pub use clock::Nanos;
 pub use handle::{Closed, Handle};
 pub use reactor::Reactor;

@@ -28,6 +28,8 @@ pub struct Config {
     pub slow_poll: Option<Duration>,
     /// Who is told of incidents. Without a hook they are lines on stderr.
     pub on_incident: Option<Hook>,
+    /// How many threads do blocking work at most; 0 counts as 1.
+    pub blocking_threads: usize,
 }
 
 impl fmt::Debug for Config {
@@ -39,12 +41,13 @@ impl fmt::Debug for Config {
             .field("policy", &self.policy.is_some())
             .field("slow_poll", &self.slow_poll)
             .field("on_incident", &self.on_incident.is_some())
+            .field("blocking_threads", &self.blocking_threads)
             .finish()
     }
 }
 
 impl Default for Config {
-    /// 128 chunks of 16 KiB, 256 polls.
+    /// 128 chunks of 16 KiB, 256 polls, 64 threads.
     fn default() -> Self {
         Self {
             pool_chunks: 128,
@@ -53,6 +56,7 @@ impl Default for Config {
             policy: None,
             slow_poll: None,
             on_incident: None,
+            blocking_threads: 64,
         }
     }
 }

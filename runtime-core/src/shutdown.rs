@@ -23,7 +23,7 @@ const LATE_ROUNDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Drops all tasks and timers, ends all operations, and lets go of the reactor.
+    /// Drops all blocking work that has not begun, all tasks and timers, ends all operations, and lets go of the reactor.
     pub(crate) fn shut_down(self: &Rc<Self>) {
         if !self.is_of_this_process() {
             // The ring, the descriptors and the tasks belong to the parent. Nothing is undone here.
@@ -33,6 +33,7 @@ impl Core {
         let _entered = context::enter(self);
         self.closing.set(true);
         self.close_mailbox();
+        self.threads.close();
         self.drop_tasks_and_timers();
         let ended = self.end_operations();
         // The wakers of operations are users' code as well, and may have spawned. What they spawned may own sockets,

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::thread;
 
-use futures_channel::oneshot;
+use crate::task::{BlockingHandle, spawn_blocking};
 
 /// What can be turned into socket addresses: addresses themselves, pairs of host and port, and text like
 /// `127.0.0.1:7000`, `[::1]:7000` or `localhost:7000`. Sealed.
@@ -14,14 +13,20 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 
 impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
 
-/// Looks up the addresses of `host`, on another thread if that takes asking.
+/// Looks up the addresses of `host`, with [`spawn_blocking`] if that takes asking: look-ups and a program's own blocking
+/// work wait for the same threads. Like asyncio's `loop.getaddrinfo`.
 ///
-/// Dropping the future gives up waiting; the thread finishes its question.
+/// Dropping the future gives up waiting. A question that waits for a thread is not asked then; one that is being asked
+/// keeps its thread until the answer.
 ///
 /// # Errors
 ///
 /// `InvalidInput` if the text is not `HOST:PORT`; those of `getaddrinfo(3)` if the name does not resolve;
-/// `WouldBlock` (`EAGAIN`) if there can be no further thread to ask on.
+/// `WouldBlock` (`EAGAIN`) if the system lets the process have no thread to ask on.
+///
+/// # Panics
+///
+/// Polling it panics outside of a running runtime if it takes asking.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
     resolve(host).await.map(Vec::into_iter)
 }
@@ -46,15 +51,21 @@ pub(super) async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAd
     Ok(addrs)
 }
 
-/// `getaddrinfo(3)` on a thread of its own: it blocks, and nothing in Linux asks without blocking.
+/// `getaddrinfo(3)` on another thread: it blocks, and nothing in Linux asks without blocking.
 async fn ask(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let (answer, answered) = oneshot::channel();
-    thread::Builder::new().name("carhop-lookup".to_owned()).spawn(move || {
-        let addrs = std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port));
-        // Whoever asked may have given up.
-        let _ = answer.send(addrs.map(Vec::from_iter));
-    })?;
-    answered.await.unwrap_or_else(|_| Err(io::Error::other("the look-up panicked")))
+    let mut question = AbortOnDrop(spawn_blocking(move || {
+        std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port)).map(Vec::from_iter)
+    }));
+    (&mut question.0).await?
+}
+
+/// What has not begun when this is dropped is not done at all.
+struct AbortOnDrop<T>(BlockingHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Tries `addrs` one after the other until `attempt` succeeds with one, or returns the last error.

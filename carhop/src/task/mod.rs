@@ -1,9 +1,11 @@
-//! Tasks: how they are spawned, what belongs to them, and what they wait for.
+//! Tasks: how they are spawned, what belongs to them, what they wait for, and work beside them.
 
+mod blocking;
 mod builder;
 mod callback;
 mod local;
 
+pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
 pub use callback::{CallHandle, call_at, call_later, defer};
 pub use local::{AccessError, TaskLocal};

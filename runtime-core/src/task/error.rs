@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
+use std::io;
 use std::sync::{Mutex, PoisonError};
 
 use crate::contain::forget_payload;
@@ -10,9 +11,13 @@ use crate::incident::{self, Incident};
 use super::TaskInfo;
 
 /// Why a task has no output.
-pub struct JoinError {
-    /// `None` if it was cancelled.
-    panic: Option<Box<Panic>>,
+pub struct JoinError(Why);
+
+enum Why {
+    Cancelled,
+    Panic(Box<Panic>),
+    /// Blocking work that no thread could be started for.
+    Refused(io::Error),
 }
 
 struct Panic {
@@ -24,53 +29,78 @@ struct Panic {
 impl JoinError {
     /// The error of a task that was aborted.
     pub fn cancelled() -> Self {
-        Self { panic: None }
+        Self(Why::Cancelled)
     }
 
     /// The error of a task that panicked with `payload`.
     pub fn panic(payload: Box<dyn Any + Send>, task: Option<TaskInfo>) -> Self {
-        Self { panic: Some(Box::new(Panic { payload: Mutex::new(payload), task })) }
+        Self(Why::Panic(Box::new(Panic { payload: Mutex::new(payload), task })))
+    }
+
+    pub(crate) fn refused(error: io::Error) -> Self {
+        Self(Why::Refused(error))
     }
 
     /// Whether the task was aborted, or its runtime ended before it did.
     pub fn is_cancelled(&self) -> bool {
-        self.panic.is_none()
+        matches!(self.0, Why::Cancelled)
     }
 
     /// Whether the task panicked.
     pub fn is_panic(&self) -> bool {
-        self.panic.is_some()
+        matches!(self.0, Why::Panic(_))
+    }
+
+    /// Whether this was blocking work, and the system would start no thread for it (`EAGAIN`, mostly: a limit of
+    /// processes or of memory). The error's source is that [`io::Error`]. Tasks are never refused.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.0, Why::Refused(_))
     }
 
     /// The panic's payload, for [`std::panic::resume_unwind`]; `None` if the task did not panic.
     pub fn into_panic(self) -> Option<Box<dyn Any + Send>> {
-        let Panic { payload, .. } = *self.panic?;
-        Some(payload.into_inner().unwrap_or_else(PoisonError::into_inner))
+        self.into_parts().map(|(payload, _)| payload)
     }
 
-    /// The task that panicked, as it was then.
+    /// The task that panicked, as it was then; `None` for blocking work.
     pub fn task(&self) -> Option<&TaskInfo> {
-        self.panic.as_ref()?.task.as_ref()
+        match &self.0 {
+            Why::Panic(panic) => panic.task.as_ref(),
+            Why::Cancelled | Why::Refused(_) => None,
+        }
     }
 
     /// Reports a panic that nobody will hear of otherwise.
-    pub(super) fn report(mut self) {
-        let Some(panic) = self.panic.take() else { return };
-        let Panic { payload, task } = *panic;
-        let payload = payload.into_inner().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn report(self) {
+        let Some((payload, task)) = self.into_parts() else { return };
         match &task {
             Some(task) => incident::report(&Incident::TaskPanicked { task, payload: &*payload }),
             None => incident::report(&Incident::Panicked { what: "a task", payload: &*payload }),
         }
         forget_payload(payload);
     }
+
+    fn into_parts(self) -> Option<(Box<dyn Any + Send>, Option<TaskInfo>)> {
+        match self.0 {
+            Why::Cancelled | Why::Refused(_) => None,
+            Why::Panic(panic) => {
+                let Panic { payload, task } = *panic;
+                Some((payload.into_inner().unwrap_or_else(PoisonError::into_inner), task))
+            }
+        }
+    }
 }
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(panic) = &self.panic else { return f.write_str("the task was cancelled") };
-        let payload = panic.payload.lock().unwrap_or_else(PoisonError::into_inner);
-        write!(f, "the task panicked: {}", incident::text(&**payload))
+        match &self.0 {
+            Why::Cancelled => f.write_str("the task was cancelled"),
+            Why::Panic(panic) => {
+                let payload = panic.payload.lock().unwrap_or_else(PoisonError::into_inner);
+                write!(f, "the task panicked: {}", incident::text(&**payload))
+            }
+            Why::Refused(error) => write!(f, "no thread can be started for blocking work: {error}"),
+        }
     }
 }
 
@@ -80,4 +110,19 @@ impl fmt::Debug for JoinError {
     }
 }
 
-impl std::error::Error for JoinError {}
+impl std::error::Error for JoinError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Why::Refused(error) => Some(error),
+            Why::Cancelled | Why::Panic(_) => None,
+        }
+    }
+}
+
+/// For `?` where errors are `io::Error`: of the kind that the system gave if a thread was refused, else `Other`.
+impl From<JoinError> for io::Error {
+    fn from(error: JoinError) -> Self {
+        let kind = if let Why::Refused(error) = &error.0 { error.kind() } else { io::ErrorKind::Other };
+        Self::new(kind, error)
+    }
+}

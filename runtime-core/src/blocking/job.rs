@@ -1,0 +1,118 @@
+//! A closure that is to be called once, and the place for what it returns.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
+use crate::task::JoinError;
+
+/// What a queue of closures knows of each. It must be called or given up: its handle waits for either.
+pub(super) trait Job: Send {
+    /// Calls the closure, on this thread. Contains panics.
+    fn call(self: Box<Self>);
+    /// Drops the closure. Contains panics.
+    fn give_up(self: Box<Self>, error: JoinError);
+}
+
+/// A job that calls `f`, and where its answer comes to.
+pub(super) fn new<F, T>(f: F) -> (Box<dyn Job>, Arc<Answer<T>>)
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let answer = Arc::new(Answer { state: Mutex::new(State::Awaited(None)) });
+    (Box::new(Call { f, answer: Arc::clone(&answer) }), answer)
+}
+
+struct Call<F, T> {
+    f: F,
+    answer: Arc<Answer<T>>,
+}
+
+impl<F: FnOnce() -> T + Send, T: Send> Job for Call<F, T> {
+    fn call(self: Box<Self>) {
+        let Call { f, answer } = *self;
+        answer.give(contain(f).map_err(|payload| JoinError::panic(payload, None)));
+    }
+
+    fn give_up(self: Box<Self>, error: JoinError) {
+        let Call { f, answer } = *self;
+        // As with a task: should the drop of what is cancelled panic, that is the error.
+        let error = match contain(|| drop(f)) {
+            Err(payload) if error.is_cancelled() => JoinError::panic(payload, None),
+            Err(payload) => {
+                forget_payload(payload);
+                error
+            }
+            Ok(()) => error,
+        };
+        answer.give(Err(error));
+    }
+}
+
+/// What a handle waits for. Wakers and values, whose code is a user's, are touched with the lock released.
+pub(super) struct Answer<T> {
+    state: Mutex<State<T>>,
+}
+
+enum State<T> {
+    /// By whom, once the handle was polled.
+    Awaited(Option<Waker>),
+    Given(Result<T, JoinError>),
+    /// It was taken, or there is no handle to take it.
+    Over,
+}
+
+impl<T> Answer<T> {
+    /// Gives it to the handle, if there still is one.
+    fn give(&self, result: Result<T, JoinError>) {
+        let mut state = self.lock();
+        match mem::replace(&mut *state, State::Over) {
+            State::Awaited(waker) => {
+                *state = State::Given(result);
+                drop(state);
+                waker.into_iter().for_each(wake_contained);
+            }
+            over => {
+                drop(state);
+                drop_contained((over, result));
+            }
+        }
+    }
+
+    /// Takes it, or leaves the waker of whoever waits for it.
+    pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        // Cloned before anything is locked.
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        let (result, unused) = match mem::replace(&mut *state, State::Over) {
+            State::Awaited(former) => {
+                *state = State::Awaited(Some(waker));
+                (Poll::Pending, former)
+            }
+            State::Given(result) => (Poll::Ready(result), Some(waker)),
+            State::Over => {
+                drop(state);
+                panic!("a BlockingHandle was polled after it was ready");
+            }
+        };
+        drop(state);
+        drop_contained(unused);
+        result
+    }
+
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(*self.lock(), State::Awaited(_))
+    }
+
+    /// Says that nobody will take it.
+    pub(super) fn forsake(&self) {
+        let former = mem::replace(&mut *self.lock(), State::Over);
+        drop_contained(former);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

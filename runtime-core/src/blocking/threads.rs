@@ -1,0 +1,143 @@
+//! The queue of blocking work, and the threads that take from it.
+//!
+//! All that is counted is counted under one lock, and no user's code runs under it. A job in the queue is never
+//! forgotten: there is always a thread that will look there again. A thread only waits, and only ends, after it has seen
+//! the queue empty; a job comes in with a notice to a waiting thread or, if those are fewer than the jobs, with a
+//! thread of its own. If none can be started, there is a busy one, which looks when it is done, or the job is refused.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::task::JoinError;
+
+use super::job::Job;
+
+/// How long a thread waits for something to do before it ends.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A place in the queue.
+pub(super) type Ticket = u64;
+
+/// The threads of one runtime.
+pub(crate) struct Threads {
+    state: Mutex<State>,
+    /// There is a job for a thread that waits, or there will be none any more.
+    changed: Condvar,
+    limit: usize,
+    patience: Duration,
+    /// The process that the threads are in. A forked child has none of them.
+    pub(super) process: u32,
+}
+
+#[derive(Default)]
+struct State {
+    /// What no thread has taken yet. Ordered by arrival, and any job may be withdrawn.
+    queue: BTreeMap<Ticket, Box<dyn Job>>,
+    next_ticket: Ticket,
+    /// Those that live, or are just being started.
+    alive: usize,
+    /// Those of them that have no job.
+    idle: usize,
+    /// The runtime is gone.
+    closed: bool,
+}
+
+impl Threads {
+    /// None yet, and at most `limit` of them.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Self::with_patience(limit, PATIENCE)
+    }
+
+    fn with_patience(limit: usize, patience: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            limit: limit.max(1),
+            patience,
+            process: std::process::id(),
+        })
+    }
+
+    /// Puts a job into the queue, and sees to it that a thread takes it. Only the thread of the runtime calls this.
+    pub(super) fn submit(self: &Arc<Self>, job: Box<dyn Job>) -> Ticket {
+        let mut state = self.lock();
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        if state.closed {
+            drop(state);
+            job.give_up(JoinError::cancelled());
+            return ticket;
+        }
+        state.queue.insert(ticket, job);
+        if state.queue.len() <= state.idle || state.alive == self.limit {
+            drop(state);
+            self.changed.notify_one();
+        } else {
+            state.alive += 1;
+            state.idle += 1;
+            drop(state);
+            self.start_thread();
+        }
+        ticket
+    }
+
+    /// Takes a job out of the queue, if it is still there.
+    pub(super) fn withdraw(&self, ticket: Ticket) -> Option<Box<dyn Job>> {
+        self.lock().queue.remove(&ticket)
+    }
+
+    /// Gives up what is in the queue, and lets all threads end that have nothing to do.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let queue = mem::take(&mut state.queue);
+        drop(state);
+        self.changed.notify_all();
+        queue.into_values().for_each(|job| job.give_up(JoinError::cancelled()));
+    }
+
+    pub(super) fn are_of_this_process(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Starts a thread that is counted already. If that cannot be, a job waits for another one or is refused.
+    fn start_thread(self: &Arc<Self>) {
+        let threads = Arc::clone(self);
+        let started = thread::Builder::new().name("carhop-blocking".to_owned()).spawn(move || threads.work());
+        let Err(error) = started else { return };
+        let mut state = self.lock();
+        state.alive -= 1;
+        state.idle -= 1;
+        // Without a thread there was no other job before this one. It may be gone: somebody took it, and has ended.
+        let refused = if state.alive == 0 { state.queue.pop_first() } else { None };
+        drop(state);
+        if let Some((_, job)) = refused {
+            job.give_up(JoinError::refused(error));
+        }
+    }
+
+    /// What a thread does. It was counted as idle when it was started.
+    fn work(&self) {
+        let mut state = self.lock();
+        loop {
+            let waiting = |state: &mut State| state.queue.is_empty() && !state.closed;
+            let waited = self.changed.wait_timeout_while(state, self.patience, waiting);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let Some((_, job)) = state.queue.pop_first() else { break };
+            state.idle -= 1;
+            drop(state);
+            job.call();
+            state = self.lock();
+            state.idle += 1;
+        }
+        state.alive -= 1;
+        state.idle -= 1;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
