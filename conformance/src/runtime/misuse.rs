@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::task::spawn_blocking;
 use carhop::time::{Instant, interval, sleep, timeout};
 use carhop::{JoinHandle, Runtime, spawn, yield_now};
 
@@ -75,6 +76,7 @@ fn outside_of_a_runtime(env: &Env) {
     runtime.block_on(yield_now());
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
     needs_a_runtime("spawn", &panic_of(|| spawn(async {})));
+    needs_a_runtime("spawn_blocking", &panic_of(|| spawn_blocking(|| ())));
     needs_a_runtime("a timer", &panic_of(|| poll(sleep(Duration::ZERO))));
     needs_a_runtime("a timer", &panic_of(|| poll(timeout(Duration::ZERO, pending::<()>()))));
     needs_a_runtime("a timer", &panic_of(|| poll(interval(Duration::from_secs(1)).tick())));
@@ -147,10 +149,10 @@ fn receive_buffers_beyond_all_bounds(env: &Env) {
     }
 }
 
-const FORKED: &str = "a carhop runtime does not survive fork: make a new one in the child process";
+pub(super) const FORKED: &str = "a carhop runtime does not survive fork: make a new one in the child process";
 
 /// Runs `child` in a child process, which ends with what it returns, and returns that.
-fn fork(child: impl FnOnce() -> i32) -> i32 {
+pub(super) fn fork(child: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the child runs code that needs no other thread, for those are not there; it takes no lock that one of
     // them may hold, as glibc sees to for malloc, and this harness runs one trial at a time.
     let pid = unsafe { libc::fork() };

@@ -1,6 +1,8 @@
 //! Trials of what programs see, against the public API of `carhop`.
 
 mod abort;
+mod blocking;
+mod blocking_ends;
 mod cancel;
 mod chains;
 mod connect;
@@ -64,6 +66,8 @@ const MODULES: &[(&str, Trials)] = &[
     ("connect", connect::TRIALS),
     ("cancel", cancel::TRIALS),
     ("threads", threads::TRIALS),
+    ("blocking", blocking::TRIALS),
+    ("blocking_ends", blocking_ends::TRIALS),
     ("hostile", hostile::TRIALS),
     ("echo", echo::TRIALS),
     ("signals", signals::TRIALS),

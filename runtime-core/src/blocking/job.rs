@@ -9,8 +9,9 @@ use crate::task::JoinError;
 
 /// What a queue of closures knows of each. It must be called or given up: its handle waits for either.
 pub(super) trait Job: Send {
-    /// Calls the closure, on this thread. Contains panics.
-    fn call(self: Box<Self>);
+    /// Calls the closure, on this thread. Contains panics. `done` is called when that is all, before anybody sees the
+    /// answer: so whoever has awaited one call needs no second thread for the next.
+    fn call(self: Box<Self>, done: &dyn Fn());
     /// Drops the closure. Contains panics.
     fn give_up(self: Box<Self>, error: JoinError);
 }
@@ -31,9 +32,9 @@ struct Call<F, T> {
 }
 
 impl<F: FnOnce() -> T + Send, T: Send> Job for Call<F, T> {
-    fn call(self: Box<Self>) {
+    fn call(self: Box<Self>, done: &dyn Fn()) {
         let Call { f, answer } = *self;
-        answer.give(contain(f).map_err(|payload| JoinError::panic(payload, None)));
+        answer.give(contain(f).map_err(|payload| JoinError::panic(payload, None)), done);
     }
 
     fn give_up(self: Box<Self>, error: JoinError) {
@@ -47,7 +48,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Call<F, T> {
             }
             Ok(()) => error,
         };
-        answer.give(Err(error));
+        answer.give(Err(error), &|| ());
     }
 }
 
@@ -65,11 +66,12 @@ enum State<T> {
 }
 
 impl<T> Answer<T> {
-    /// Gives it to the handle, if there still is one.
-    fn give(&self, result: Result<T, JoinError>) {
+    /// Gives it to the handle, if there still is one, and says when no more is to be done than to wake.
+    fn give(&self, result: Result<T, JoinError>, done: &dyn Fn()) {
         let mut state = self.lock();
         match mem::replace(&mut *state, State::Over) {
             State::Awaited(waker) => {
+                done();
                 *state = State::Given(result);
                 drop(state);
                 waker.into_iter().for_each(wake_contained);
@@ -77,6 +79,7 @@ impl<T> Answer<T> {
             over => {
                 drop(state);
                 drop_contained((over, result));
+                done();
             }
         }
     }

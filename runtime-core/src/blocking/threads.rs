@@ -129,9 +129,8 @@ impl Threads {
             let Some((_, job)) = state.queue.pop_first() else { break };
             state.idle -= 1;
             drop(state);
-            job.call();
+            job.call(&|| self.lock().idle += 1);
             state = self.lock();
-            state.idle += 1;
         }
         state.alive -= 1;
         state.idle -= 1;
