@@ -6,6 +6,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::task::spawn_blocking;
 use carhop::time::{sleep, timeout};
 use carhop::{spawn, yield_now};
 
@@ -133,4 +134,11 @@ async fn a_task_is_one_allocation() {
         assert!(task.await.is_err());
     };
     assert_eq!(allocations("a task, aborted", aborted).await, 1.0);
+}
+
+#[carhop::test]
+async fn a_blocking_call_is_two_allocations() {
+    // The closure, and the place for what it returns. The thread is there already.
+    let call = async || assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
+    assert_eq!(allocations("a blocking call", call).await, 2.0);
 }

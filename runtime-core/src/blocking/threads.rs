@@ -140,3 +140,78 @@ impl Threads {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::job;
+    use super::*;
+
+    /// Long enough for a thread that has something to do, however busy the machine.
+    const LONG: Duration = Duration::from_secs(1000);
+
+    fn submit<T: Send + 'static>(threads: &Arc<Threads>, f: impl FnOnce() -> T + Send + 'static) -> Ticket {
+        threads.submit(job::new(f).0)
+    }
+
+    /// Does so many jobs, each of which waits for all others.
+    fn meet(threads: &Arc<Threads>, count: usize) {
+        let barrier = Arc::new(std::sync::Barrier::new(count + 1));
+        for _ in 0..count {
+            let barrier = Arc::clone(&barrier);
+            submit(threads, move || barrier.wait());
+        }
+        barrier.wait();
+    }
+
+    fn wait_until(threads: &Threads, reached: impl Fn(&State) -> bool) {
+        while !reached(&threads.lock()) {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn threads_end_when_idle_and_are_started_again() {
+        let threads = Threads::with_patience(4, Duration::from_millis(1));
+        for _ in 0..3 {
+            meet(&threads, 4);
+            wait_until(&threads, |state| (state.alive, state.idle) == (0, 0));
+        }
+        // Threads that end and jobs that come in, at about the same time.
+        let (sender, answers) = mpsc::channel();
+        for n in 0..500u64 {
+            let sender = sender.clone();
+            submit(&threads, move || sender.send(n).expect("a receiver"));
+            thread::sleep(Duration::from_micros(900 + n % 20 * 10));
+        }
+        drop(sender);
+        // All of them. Not in this order, should this thread have been kept waiting.
+        let mut answers: Vec<_> = answers.iter().collect();
+        answers.sort();
+        assert!(answers.into_iter().eq(0..500));
+    }
+
+    #[test]
+    fn a_thread_is_started_only_if_all_are_busy() {
+        let threads = Threads::with_patience(4, LONG);
+        assert_eq!(threads.lock().alive, 0);
+        meet(&threads, 2);
+        wait_until(&threads, |state| state.idle == 2);
+        for _ in 0..100 {
+            meet(&threads, 1);
+            wait_until(&threads, |state| state.idle == 2);
+        }
+        assert_eq!(threads.lock().alive, 2);
+        // Two at a time need both, though one notice may not have been heard when the next is given.
+        for _ in 0..100 {
+            meet(&threads, 2);
+            wait_until(&threads, |state| state.idle == 2);
+        }
+        assert_eq!(threads.lock().alive, 2);
+        meet(&threads, 3);
+        assert_eq!(threads.lock().alive, 3);
+        threads.close();
+        wait_until(&threads, |state| state.alive == 0);
+    }
+}
