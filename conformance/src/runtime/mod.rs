@@ -3,6 +3,7 @@
 mod abort;
 mod blocking;
 mod blocking_ends;
+mod blocking_threads;
 mod cancel;
 mod chains;
 mod connect;
@@ -68,6 +69,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("threads", threads::TRIALS),
     ("blocking", blocking::TRIALS),
     ("blocking_ends", blocking_ends::TRIALS),
+    ("blocking_threads", blocking_threads::TRIALS),
     ("hostile", hostile::TRIALS),
     ("echo", echo::TRIALS),
     ("signals", signals::TRIALS),
