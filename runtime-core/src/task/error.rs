@@ -10,7 +10,7 @@ use crate::incident::{self, Incident};
 
 use super::TaskInfo;
 
-/// Why a task has no output.
+/// Why a task, or a closure that was to do blocking work, has no output.
 pub struct JoinError(Why);
 
 enum Why {
