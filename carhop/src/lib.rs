@@ -52,3 +52,8 @@ pub use task::{JoinError, JoinHandle, call_at, call_later, defer, spawn, yield_n
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+/// So does that of the page for those who know asyncio.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/coming-from-asyncio.md")]
+struct ComingFromAsyncio;
