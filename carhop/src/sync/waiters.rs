@@ -32,6 +32,8 @@ struct Queue<W, G> {
     /// The ends of the list of those who are still queued.
     first: Option<usize>,
     last: Option<usize>,
+    /// The length of the list.
+    queued: usize,
     /// Counts those who ever queued up.
     arrivals: u64,
 }
@@ -60,19 +62,23 @@ impl<W, G> Default for Waiters<W, G> {
 
 impl<W, G> Waiters<W, G> {
     pub(super) const fn new() -> Self {
-        let queue = Queue { places: Slab::new(), first: None, last: None, arrivals: 0 };
+        let queue = Queue { places: Slab::new(), first: None, last: None, queued: 0, arrivals: 0 };
         Self { queue: RefCell::new(queue) }
     }
 
     /// How many are queued: those who have been granted something do not count.
     pub(super) fn len(&self) -> usize {
-        let queue = self.queue.borrow();
-        std::iter::successors(queue.first, |&place| queue.places[place].after).count()
+        self.queue.borrow().queued
     }
 
     /// Whether nobody is queued.
     pub(super) fn is_empty(&self) -> bool {
         self.queue.borrow().first.is_none()
+    }
+
+    /// Whether nobody has a place: not even one who has been granted something and has not run since.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.borrow().places.is_empty()
     }
 
     /// What the first in the queue wants.
@@ -101,10 +107,20 @@ impl<W, G> Waiters<W, G> {
     where
         G: Clone,
     {
+        self.grant_each(usize::MAX, |_| grant.clone());
+    }
+
+    /// Grants something to each of the first `count` who are queued now, in their order. `grant` is told how many
+    /// came before.
+    pub(super) fn grant_each(&self, count: usize, mut grant: impl FnMut(usize) -> G) {
+        // A waker may run code that queues up, or leaves.
         let limit = self.queue.borrow().arrivals;
-        while self.first_arrival().is_some_and(|arrival| arrival < limit) {
-            // Somebody is queued, so it is taken.
-            let _ = self.grant(grant.clone());
+        for index in 0..count {
+            if self.first_arrival().is_none_or(|arrival| arrival >= limit) {
+                return;
+            }
+            // Somebody is queued, so it is taken; if `grant` made that one leave, by the next.
+            let _ = self.grant(grant(index));
         }
     }
 
@@ -132,6 +148,7 @@ impl<W, G> Queue<W, G> {
     fn push(&mut self, want: W, waker: Waker) -> usize {
         let (before, arrival) = (self.last, self.arrivals);
         self.arrivals += 1;
+        self.queued += 1;
         let state = State::Queued(waker);
         let place = self.places.insert(Place { want, state, before, after: None, arrival });
         match before {
@@ -150,6 +167,7 @@ impl<W, G> Queue<W, G> {
     }
 
     fn unlink(&mut self, place: usize) {
+        self.queued -= 1;
         let Place { before, after, .. } = self.places[place];
         match before {
             Some(before) => self.places[before].after = after,

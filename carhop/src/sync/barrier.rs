@@ -1,0 +1,194 @@
+//! A point at which tasks wait for each other.
+
+use std::cell::Cell;
+use std::fmt;
+
+use super::waiters::Waiters;
+
+/// A point at which a number of tasks wait until all are there. asyncio's `Barrier`.
+///
+/// When they are, the barrier trips: all go on, and once the last has left it is ready for the next round. Who comes
+/// before that waits outside.
+///
+/// ```
+/// use carhop::sync::Barrier;
+/// use std::rc::Rc;
+///
+/// carhop::run(async {
+///     let barrier = Rc::new(Barrier::new(3));
+///     let parties = [(); 3].map(|()| {
+///         let barrier = Rc::clone(&barrier);
+///         carhop::spawn(async move { barrier.wait().await.unwrap() })
+///     });
+///     let mut leaders = 0;
+///     for party in parties {
+///         leaders += usize::from(party.await.unwrap().is_leader());
+///     }
+///     assert_eq!(leaders, 1);
+/// });
+/// ```
+pub struct Barrier {
+    parties: usize,
+    /// Those who have come in, and have not left.
+    count: Cell<usize>,
+    state: Cell<State>,
+    /// Those inside, and those who wait outside. Inside they are granted their index, outside it means nothing.
+    waiters: Waiters<(), usize>,
+}
+
+/// ```text
+///          the last one comes              the last one leaves
+/// Filling ───────────────────▶ Draining ────────────────────────▶ Filling
+///    └───────── reset ────────────┴──▶ Resetting ───────────────────▲
+/// any ─────── abort ──────▶ Broken ──── reset ──▶ Resetting, or Filling if nobody is inside
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Filling,
+    Draining,
+    Resetting,
+    Broken,
+}
+
+impl Barrier {
+    /// A barrier for so many tasks.
+    ///
+    /// # Panics
+    ///
+    /// If `parties` is zero.
+    pub const fn new(parties: usize) -> Self {
+        assert!(parties > 0, "a barrier needs at least one party");
+        Self { parties, count: Cell::new(0), state: Cell::new(State::Filling), waiters: Waiters::new() }
+    }
+
+    /// Waits until as many tasks as there are parties do. The last one goes on at once, without giving way to other
+    /// tasks.
+    ///
+    /// A future that is dropped leaves the barrier: if it had not tripped, one more task is needed again.
+    ///
+    /// # Errors
+    ///
+    /// If the barrier is broken, or is broken or reset meanwhile: even if it tripped before that, for those who have not
+    /// run since, as in asyncio.
+    pub async fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
+        while matches!(self.state.get(), State::Draining | State::Resetting) {
+            self.change().await;
+        }
+        if self.is_broken() {
+            return Err(BrokenBarrier(()));
+        }
+        let inside = Inside::enter(self);
+        if self.count.get() == self.parties {
+            self.state.set(State::Draining);
+            let others = self.parties - 1;
+            self.waiters.grant_each(others, |index| index);
+            return Ok(BarrierWaitResult { index: others });
+        }
+        let mut index = 0;
+        while self.state.get() == State::Filling {
+            index = self.change().await;
+        }
+        let tripped = self.state.get() == State::Draining;
+        drop(inside);
+        if tripped { Ok(BarrierWaitResult { index }) } else { Err(BrokenBarrier(())) }
+    }
+
+    /// Makes it as if new. All who wait fail.
+    pub fn reset(&self) {
+        self.change_to(if self.count.get() > 0 { State::Resetting } else { State::Filling });
+    }
+
+    /// Breaks it: all who wait fail, and so does everybody after, until it is [reset](Self::reset).
+    pub fn abort(&self) {
+        self.change_to(State::Broken);
+    }
+
+    /// Whether it was broken.
+    pub fn is_broken(&self) -> bool {
+        self.state.get() == State::Broken
+    }
+
+    /// How many it takes to trip it.
+    pub fn parties(&self) -> usize {
+        self.parties
+    }
+
+    /// How many wait for others to come.
+    pub fn n_waiting(&self) -> usize {
+        if self.state.get() == State::Filling { self.count.get() } else { 0 }
+    }
+
+    fn change_to(&self, state: State) {
+        self.state.set(state);
+        self.waiters.grant_all(0);
+    }
+
+    /// Waits for a change of the state. Everybody hears of each, so it need not be passed on.
+    async fn change(&self) -> usize {
+        self.waiters.wait("Barrier::wait", (), |_| {}).await
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Barrier");
+        out.field("state", &self.state.get()).field("parties", &self.parties);
+        out.field("n_waiting", &self.n_waiting()).finish()
+    }
+}
+
+/// Counts among those inside.
+struct Inside<'a>(&'a Barrier);
+
+impl<'a> Inside<'a> {
+    fn enter(barrier: &'a Barrier) -> Self {
+        barrier.count.set(barrier.count.get() + 1);
+        Self(barrier)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let Self(barrier) = self;
+        barrier.count.set(barrier.count.get() - 1);
+        if barrier.count.get() > 0 {
+            return;
+        }
+        // The last to leave lets in those who wait outside.
+        match barrier.state.get() {
+            State::Draining | State::Resetting => barrier.change_to(State::Filling),
+            State::Filling | State::Broken => {}
+        }
+    }
+}
+
+/// What [`Barrier::wait`] says to one of those who go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarrierWaitResult {
+    index: usize,
+}
+
+impl BarrierWaitResult {
+    /// How many of those who go on came before. What asyncio's `wait` returns; but if somebody had come and left, the
+    /// numbers here are still those from 0 on, each once.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// True for one of those who go on: the one that came first.
+    pub fn is_leader(&self) -> bool {
+        self.index == 0
+    }
+}
+
+/// The error of [`Barrier::wait`]: the barrier was broken or reset. asyncio's `BrokenBarrierError`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokenBarrier(());
+
+impl fmt::Display for BrokenBarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the barrier was broken or reset")
+    }
+}
+
+impl std::error::Error for BrokenBarrier {}

@@ -1,0 +1,320 @@
+//! A number of permits that tasks wait for.
+
+use std::borrow::Borrow;
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use super::waiters::Waiters;
+
+/// A number of permits, each of which lets one task in. asyncio's `Semaphore`.
+///
+/// It is fair: who comes first is served first. A request for many permits that is first in the queue waits until there
+/// are as many, and nobody overtakes it, not even one for a single permit or [`try_acquire`](Self::try_acquire). Nor is
+/// anybody overtaken who has been granted its permits and has not run since.
+///
+/// A [`Permit`] comes back by being dropped, and so not more often than it was taken: that is what asyncio has
+/// `BoundedSemaphore` for. What its `release` does without an `acquire` is [`add_permits`](Self::add_permits).
+///
+/// ```
+/// use carhop::sync::Semaphore;
+/// use std::rc::Rc;
+///
+/// carhop::run(async {
+///     let seats = Rc::new(Semaphore::new(2));
+///     let guests: Vec<_> = (0..5)
+///         .map(|_| {
+///             let seats = Rc::clone(&seats);
+///             carhop::spawn(async move {
+///                 let _seat = seats.acquire().await.unwrap();
+///                 carhop::yield_now().await;
+///             })
+///         })
+///         .collect();
+///     for guest in guests {
+///         guest.await.unwrap();
+///     }
+///     assert_eq!(seats.available_permits(), 2);
+/// });
+/// ```
+pub struct Semaphore {
+    available: Cell<usize>,
+    /// Those that are available, and those that are out.
+    total: Cell<usize>,
+    closed: Cell<bool>,
+    /// Each wants a number of permits.
+    waiters: Waiters<usize, Result<(), AcquireError>>,
+}
+
+impl Semaphore {
+    /// A semaphore with so many permits.
+    pub const fn new(permits: usize) -> Self {
+        Self {
+            available: Cell::new(permits),
+            total: Cell::new(permits),
+            closed: Cell::new(false),
+            waiters: Waiters::new(),
+        }
+    }
+
+    /// Waits for a permit. If there is one, and nobody came before, it is had at once, without giving way to other
+    /// tasks.
+    ///
+    /// A future that is dropped loses its place; if it has been granted its permit already, the next one gets it.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, before or while it waits.
+    pub async fn acquire(&self) -> Result<Permit<'_>, AcquireError> {
+        self.acquire_many(1).await
+    }
+
+    /// Waits for `permits` permits, which come together. See [`acquire`](Self::acquire).
+    ///
+    /// If the semaphore has fewer in all, it waits until some are [added](Self::add_permits), and so does everybody
+    /// after it.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, before or while it waits.
+    pub async fn acquire_many(&self, permits: usize) -> Result<Permit<'_>, AcquireError> {
+        self.take(permits).await?;
+        Ok(Permit(Lease { semaphore: self, permits }))
+    }
+
+    /// As [`acquire`](Self::acquire), with a permit that another task may keep.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, before or while it waits.
+    pub async fn acquire_owned(self: Rc<Self>) -> Result<OwnedPermit, AcquireError> {
+        self.acquire_many_owned(1).await
+    }
+
+    /// As [`acquire_many`](Self::acquire_many), with a permit that another task may keep.
+    ///
+    /// # Errors
+    ///
+    /// If the semaphore is closed, before or while it waits.
+    pub async fn acquire_many_owned(self: Rc<Self>, permits: usize) -> Result<OwnedPermit, AcquireError> {
+        self.take(permits).await?;
+        Ok(OwnedPermit(Lease { semaphore: self, permits }))
+    }
+
+    /// Takes a permit, if [`acquire`](Self::acquire) would not have to wait for it.
+    ///
+    /// # Errors
+    ///
+    /// If it would, or the semaphore is closed.
+    pub fn try_acquire(&self) -> Result<Permit<'_>, TryAcquireError> {
+        self.try_acquire_many(1)
+    }
+
+    /// Takes `permits` permits, if [`acquire_many`](Self::acquire_many) would not have to wait for them.
+    ///
+    /// # Errors
+    ///
+    /// If it would, or the semaphore is closed.
+    pub fn try_acquire_many(&self, permits: usize) -> Result<Permit<'_>, TryAcquireError> {
+        self.try_take(permits)?;
+        Ok(Permit(Lease { semaphore: self, permits }))
+    }
+
+    /// As [`try_acquire`](Self::try_acquire), with a permit that another task may keep.
+    ///
+    /// # Errors
+    ///
+    /// If it would have to wait, or the semaphore is closed.
+    pub fn try_acquire_owned(self: Rc<Self>) -> Result<OwnedPermit, TryAcquireError> {
+        self.try_acquire_many_owned(1)
+    }
+
+    /// As [`try_acquire_many`](Self::try_acquire_many), with a permit that another task may keep.
+    ///
+    /// # Errors
+    ///
+    /// If it would have to wait, or the semaphore is closed.
+    pub fn try_acquire_many_owned(self: Rc<Self>, permits: usize) -> Result<OwnedPermit, TryAcquireError> {
+        self.try_take(permits)?;
+        Ok(OwnedPermit(Lease { semaphore: self, permits }))
+    }
+
+    /// How many permits nobody has.
+    pub fn available_permits(&self) -> usize {
+        self.available.get()
+    }
+
+    /// Adds permits. Those who wait get them first.
+    ///
+    /// # Panics
+    ///
+    /// If the permits, together with those that are out, are more than a `usize` counts.
+    pub fn add_permits(&self, permits: usize) {
+        let total = self.total.get();
+        let Some(sum) = total.checked_add(permits) else {
+            panic!(
+                "a semaphore of {total} permits cannot have {permits} more: at most {} can be",
+                usize::MAX
+            );
+        };
+        self.total.set(sum);
+        self.put_back(permits);
+    }
+
+    /// Closes it, for good: all who wait fail, and so does everybody after. Permits that are out stay valid.
+    pub fn close(&self) {
+        self.closed.set(true);
+        self.waiters.grant_all(Err(AcquireError(())));
+    }
+
+    /// Whether it was closed.
+    pub fn is_closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    async fn take(&self, permits: usize) -> Result<(), AcquireError> {
+        match self.try_take(permits) {
+            Ok(()) => return Ok(()),
+            Err(TryAcquireError::Closed) => return Err(AcquireError(())),
+            Err(TryAcquireError::NoPermits) => {}
+        }
+        // Dropped after the place in the queue is given up, however that comes about.
+        let _next = HandOut(self);
+        let give_back = |granted: Result<(), _>| {
+            if granted.is_ok() {
+                self.available.set(self.available.get() + permits);
+            }
+        };
+        self.waiters.wait("Semaphore::acquire", permits, give_back).await
+    }
+
+    fn try_take(&self, permits: usize) -> Result<(), TryAcquireError> {
+        if self.is_closed() {
+            return Err(TryAcquireError::Closed);
+        }
+        // As in asyncio: who was let in and has not run since is not overtaken either.
+        let first = self.waiters.is_idle();
+        let rest = self.available.get().checked_sub(permits).filter(|_| first);
+        self.available.set(rest.ok_or(TryAcquireError::NoPermits)?);
+        Ok(())
+    }
+
+    fn put_back(&self, permits: usize) {
+        self.available.set(self.available.get() + permits);
+        self.hand_out();
+    }
+
+    /// Grants what is available, in the order of the queue.
+    fn hand_out(&self) {
+        while let Some(wanted) = self.waiters.first_wants() {
+            let Some(rest) = self.available.get().checked_sub(wanted) else { return };
+            self.available.set(rest);
+            // Somebody is first, so it is taken.
+            let _ = self.waiters.grant(Ok(()));
+        }
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Semaphore");
+        out.field("available", &self.available.get()).field("closed", &self.closed.get());
+        out.field("waiters", &self.waiters.len()).finish()
+    }
+}
+
+/// Whoever leaves the queue, served or not, may be the one that others had to wait for.
+struct HandOut<'a>(&'a Semaphore);
+
+impl Drop for HandOut<'_> {
+    fn drop(&mut self) {
+        self.0.hand_out();
+    }
+}
+
+/// A number of permits of a [`Semaphore`]. Dropping it gives them back.
+#[derive(Debug)]
+#[must_use = "the permits go back at once if the permit is not kept"]
+pub struct Permit<'a>(Lease<&'a Semaphore>);
+
+impl Permit<'_> {
+    /// How many they are.
+    pub fn num_permits(&self) -> usize {
+        self.0.permits
+    }
+
+    /// The permits never come back.
+    pub fn forget(self) {
+        self.0.forget();
+    }
+}
+
+/// A [`Permit`] that owns a share of its semaphore, and so may be kept by another task.
+#[derive(Debug)]
+#[must_use = "the permits go back at once if the permit is not kept"]
+pub struct OwnedPermit(Lease<Rc<Semaphore>>);
+
+impl OwnedPermit {
+    /// How many they are.
+    pub fn num_permits(&self) -> usize {
+        self.0.permits
+    }
+
+    /// The permits never come back.
+    pub fn forget(self) {
+        self.0.forget();
+    }
+}
+
+/// Permits that are out.
+#[derive(Debug)]
+struct Lease<S: Borrow<Semaphore>> {
+    semaphore: S,
+    permits: usize,
+}
+
+impl<S: Borrow<Semaphore>> Lease<S> {
+    fn forget(mut self) {
+        let semaphore = self.semaphore.borrow();
+        semaphore.total.set(semaphore.total.get() - self.permits);
+        self.permits = 0;
+    }
+}
+
+impl<S: Borrow<Semaphore>> Drop for Lease<S> {
+    fn drop(&mut self) {
+        self.semaphore.borrow().put_back(self.permits);
+    }
+}
+
+/// The error of [`Semaphore::acquire`]: the semaphore is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcquireError(());
+
+impl fmt::Display for AcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the semaphore is closed")
+    }
+}
+
+impl std::error::Error for AcquireError {}
+
+/// The error of [`Semaphore::try_acquire`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryAcquireError {
+    /// There are too few permits, or others came before.
+    NoPermits,
+    /// The semaphore is closed.
+    Closed,
+}
+
+impl fmt::Display for TryAcquireError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPermits => f.write_str("the semaphore has too few permits, or others came before"),
+            Self::Closed => AcquireError(()).fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TryAcquireError {}
