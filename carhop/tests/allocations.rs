@@ -6,9 +6,11 @@ use std::future::Future;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::sync::{Barrier, Condvar, Event, Mutex, Semaphore};
 use carhop::task::spawn_blocking;
 use carhop::time::{sleep, timeout};
 use carhop::{spawn, yield_now};
+use futures::join;
 
 /// Counts the allocations of each thread.
 struct Counting;
@@ -141,4 +143,58 @@ async fn a_blocking_call_is_two_allocations() {
     // The closure, and the place for what it returns. The thread is there already.
     let call = async || assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
     assert_eq!(allocations("a blocking call", call).await, 2.0);
+}
+
+#[carhop::test]
+async fn locks_allocate_nothing() {
+    let mutex = Mutex::new(());
+    let locked = async || {
+        let guard = mutex.lock().await;
+        yield_now().await;
+        drop(guard);
+    };
+    let each = allocations("a mutex, contended", async || _ = join!(locked(), locked(), locked()));
+    assert_eq!(each.await, 0.0);
+
+    let semaphore = Semaphore::new(2);
+    let let_in = async |permits| {
+        let permit = semaphore.acquire_many(permits).await.unwrap();
+        yield_now().await;
+        drop(permit);
+    };
+    let each = allocations("a semaphore, contended", async || _ = join!(let_in(2), let_in(1), let_in(1)));
+    assert_eq!(each.await, 0.0);
+    let each = allocations("an acquire that is given up", async || {
+        let permit = semaphore.acquire_many(2).await.unwrap();
+        assert!(timeout(Duration::from_nanos(1), semaphore.acquire()).await.is_err());
+        drop(permit);
+    });
+    assert_eq!(each.await, 0.0);
+}
+
+#[carhop::test]
+async fn notifications_allocate_nothing() {
+    let event = Event::new();
+    let set = async || {
+        event.set();
+        event.clear();
+    };
+    let each = allocations("an event", async || _ = join!(event.wait(), event.wait(), set()));
+    assert_eq!(each.await, 0.0);
+
+    let (mutex, changed) = (Mutex::new(false), Condvar::new());
+    let wait = async || _ = changed.wait_while(mutex.lock().await, |ready| !*ready).await;
+    let notify = async |ready| {
+        *mutex.lock().await = ready;
+        changed.notify_all();
+    };
+    let each = allocations("a condition", async || {
+        join!(wait(), wait(), notify(true));
+        notify(false).await;
+    });
+    assert_eq!(each.await, 0.0);
+
+    let barrier = Barrier::new(3);
+    let each = allocations("a barrier", async || _ = join!(barrier.wait(), barrier.wait(), barrier.wait()));
+    assert_eq!(each.await, 0.0);
 }

@@ -4,10 +4,10 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 
+use super::MutexGuard;
 use super::waiters::Waiters;
-use super::{Mutex, MutexGuard};
 
-/// Lets tasks wait until somebody says that the value of a [`Mutex`] has changed. asyncio's `Condition`.
+/// Lets tasks wait until somebody says that the value of a [`Mutex`](super::Mutex) has changed. asyncio's `Condition`.
 ///
 /// Who notifies need not hold the lock, unlike with asyncio, though usually it does. Waiters are notified in the order
 /// in which they came, and lock again in that order.

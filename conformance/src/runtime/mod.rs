@@ -1,25 +1,32 @@
 //! Trials of what programs see, against the public API of `carhop`.
 
 mod abort;
+mod barriers;
 mod blocking;
 mod blocking_ends;
 mod blocking_threads;
+mod by_hand;
 mod cancel;
 mod chains;
+mod condvars;
 mod connect;
 mod echo;
 mod endings;
+mod events;
 mod fairness;
 mod halves;
 mod hostile;
 mod intervals;
 mod listeners;
 mod misuse;
+mod mutexes;
 mod order;
 mod outlive;
 mod panics;
+mod permits;
 mod reentry;
 mod rude_waker;
+mod semaphores;
 mod shutdown;
 mod signals;
 mod streams;
@@ -60,6 +67,12 @@ const MODULES: &[(&str, Trials)] = &[
     ("reentry", reentry::TRIALS),
     ("timers", timers::TRIALS),
     ("intervals", intervals::TRIALS),
+    ("events", events::TRIALS),
+    ("mutexes", mutexes::TRIALS),
+    ("semaphores", semaphores::TRIALS),
+    ("permits", permits::TRIALS),
+    ("condvars", condvars::TRIALS),
+    ("barriers", barriers::TRIALS),
     ("streams", streams::TRIALS),
     ("halves", halves::TRIALS),
     ("endings", endings::TRIALS),
