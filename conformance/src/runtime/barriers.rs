@@ -9,7 +9,7 @@ use carhop::{JoinHandle, spawn, yield_now};
 
 use super::by_hand::{ByHand, with_meddler};
 use super::rude_waker::Manners;
-use super::support::{OnDrop, Trace, cancelled, panic_of};
+use super::support::{OnDrop, Trace, cancelled, join_all, panic_of};
 use super::{Env, trials};
 
 trials!(
@@ -27,12 +27,6 @@ trials!(
     of_one,
     of_none,
 );
-
-async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
-    for handle in handles {
-        handle.await.unwrap();
-    }
-}
 
 /// What each task logs: its name, and its index, `!` for an error, or `x` if it is dropped.
 async fn party(trace: Trace, barrier: Rc<Barrier>, name: &str, rounds: usize) {

@@ -7,11 +7,11 @@ use std::rc::Rc;
 use std::task::Context;
 
 use carhop::sync::{Condvar, Mutex};
-use carhop::{JoinHandle, spawn, yield_now};
+use carhop::{spawn, yield_now};
 
 use super::by_hand::{ByHand, with_meddler};
 use super::rude_waker::Manners;
-use super::support::{Trace, panic_quietly, try_quietly};
+use super::support::{Trace, join_all, panic_quietly, try_quietly};
 use super::{Env, trials};
 
 trials!(
@@ -27,12 +27,6 @@ trials!(
     a_condition_that_panics,
     one_condition_for_two_mutexes,
 );
-
-async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
-    for handle in handles {
-        handle.await.unwrap();
-    }
-}
 
 fn one_two_and_all(env: &Env) {
     let (trace, shared) = (Trace::default(), Rc::new((Mutex::new(()), Condvar::new())));

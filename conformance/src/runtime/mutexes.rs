@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use carhop::sync::Mutex;
 use carhop::time::timeout;
-use carhop::{JoinHandle, spawn, yield_now};
+use carhop::{spawn, yield_now};
 
 use crate::pattern::Dice;
 
 use super::by_hand::{ByHand, meddler_on_drop, with_meddler};
 use super::rude_waker::Manners;
-use super::support::{OnDrop, Trace, cancelled, panic_quietly};
+use super::support::{OnDrop, Trace, cancelled, join_all, panic_quietly};
 use super::{Env, trials};
 
 trials!(
@@ -31,12 +31,6 @@ trials!(
     locks_given_up_in_time_or_not,
     what_needs_no_lock,
 );
-
-async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
-    for handle in handles {
-        handle.await.unwrap();
-    }
-}
 
 fn three_tasks_take_turns(env: &Env) {
     let (trace, mutex) = (Trace::default(), Rc::new(Mutex::new(())));

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use carhop::net::TcpStream;
 use carhop::time::{Instant, sleep, sleep_until};
-use carhop::{JoinHandle, spawn, yield_now};
+use carhop::{spawn, yield_now};
 use futures::poll;
 
-use super::support::{Count, Trace, listener};
+use super::support::{Count, Trace, join_all, listener};
 use super::{Env, trials};
 
 trials!(
@@ -36,12 +36,6 @@ async fn steps(trace: Trace, name: &str, count: u32) {
         yield_now().await;
     }
     trace.log(format_args!("{name}{count}"));
-}
-
-async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
-    for handle in handles {
-        handle.await.unwrap();
-    }
 }
 
 fn three_tasks_that_yield_take_turns(env: &Env) {

@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::task::Context;
 
 use carhop::sync::{AcquireError, Semaphore, TryAcquireError};
-use carhop::{JoinHandle, spawn, yield_now};
+use carhop::{spawn, yield_now};
 
 use super::by_hand::{ByHand, with_meddler};
 use super::rude_waker::Manners;
-use super::support::{OnDrop, Trace, cancelled, panic_of};
+use super::support::{OnDrop, Trace, cancelled, join_all, panic_of};
 use super::{Env, trials};
 
 trials!(
@@ -28,12 +28,6 @@ trials!(
     permits_that_tasks_hand_on,
     too_many_permits,
 );
-
-async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
-    for handle in handles {
-        handle.await.unwrap();
-    }
-}
 
 fn five_tasks_and_two_permits(env: &Env) {
     let (trace, semaphore) = (Trace::default(), Rc::new(Semaphore::new(2)));

@@ -12,9 +12,9 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use carhop::JoinError;
 use carhop::net::{TcpListener, TcpStream};
 use carhop::time::timeout;
+use carhop::{JoinError, JoinHandle};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// What happened, in order.
@@ -52,6 +52,13 @@ pub(super) struct OnDrop<F: FnMut()>(pub(super) F);
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
         self.0();
+    }
+}
+
+/// Waits for the ends of tasks.
+pub(super) async fn join_all<T>(handles: impl IntoIterator<Item = JoinHandle<T>>) {
+    for handle in handles {
+        handle.await.unwrap();
     }
 }
 
