@@ -10,7 +10,8 @@
 //!
 //! All are for the tasks of one thread, which share them with `Rc`. They are fair: who comes first is served first, and
 //! what is granted is handed over, so that nobody takes it before the one it is meant for has run. Any future can be
-//! dropped at any time: what it was granted goes to the next one. In steady state nothing is allocated.
+//! dropped at any time: what it was granted goes to the next one. (A task that is aborted drops its futures when it runs,
+//! and keeps its place until then; one that asyncio cancels loses it at once.) In steady state nothing is allocated.
 
 mod barrier;
 mod condvar;

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::sync::{Barrier, Condvar, Event, Mutex, MutexGuard, OwnedPermit, Permit, Semaphore};
 use carhop::task::spawn_blocking;
 use carhop::time::{Instant, interval, sleep, timeout};
 use carhop::{JoinHandle, Runtime, spawn, yield_now};
@@ -262,6 +263,9 @@ macro_rules! assert_not_send {
     )+};
 }
 assert_not_send!(Runtime, JoinHandle<()>, TcpStream, TcpListener);
+assert_not_send!(MutexGuard<'static, ()>, Permit<'static>, OwnedPermit);
+// Nor is what is shared by those who wait: that would take them to other threads.
+assert_not_send!(&'static Event, &'static Mutex<()>, &'static Semaphore, &'static Condvar, &'static Barrier);
 
 /// Timers are plain data, for those who need them to be.
 const _: fn() = || {

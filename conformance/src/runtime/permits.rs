@@ -110,25 +110,25 @@ impl Both {
                     self.available += waiter.wants;
                 }
                 drop(waiter);
-                self.serve();
+                self.serve(usize::MAX);
             }
             Step::GiveBack(which) => {
                 let Some(permit) = pick(&mut self.out, which) else { return };
-                self.available += permit.num_permits();
+                let permits = permit.num_permits();
                 drop(permit);
-                self.serve();
+                self.available += permits;
+                self.serve(permits);
             }
             Step::Forget(which) => {
                 let Some(permit) = pick(&mut self.out, which) else { return };
                 self.total -= permit.num_permits();
                 permit.forget();
-                self.serve();
             }
             Step::Add(permits) => {
                 self.semaphore.add_permits(permits);
                 self.available += permits;
                 self.total += permits;
-                self.serve();
+                self.serve(permits);
             }
             Step::Close => {
                 self.semaphore.close();
@@ -158,7 +158,7 @@ impl Both {
             (Poll::Ready(Ok(permit)), Expects::Permits) => {
                 assert_eq!(permit.num_permits(), waiter.wants);
                 self.out.push(permit);
-                self.serve();
+                self.serve(usize::MAX);
             }
             (Poll::Ready(Err(_)), Expects::Failure) => {}
             (Poll::Pending, Expects::Nothing) => {
@@ -180,9 +180,10 @@ impl Both {
         Ok(())
     }
 
-    /// Whenever somebody leaves, or a permit goes: the first are served as far as it goes.
-    fn serve(&mut self) {
-        for waiter in self.waiters.iter_mut().filter(|waiter| waiter.expects == Expects::Nothing) {
+    /// Whenever permits come back, as many are served at most; whenever somebody leaves, as many as can be.
+    fn serve(&mut self, limit: usize) {
+        let waiting = self.waiters.iter_mut().filter(|waiter| waiter.expects == Expects::Nothing);
+        for waiter in waiting.take(limit) {
             if waiter.wants > self.available {
                 return;
             }

@@ -16,6 +16,7 @@ use super::{Env, trials};
 trials!(
     five_tasks_and_two_permits,
     who_was_let_in_and_has_not_run_is_not_overtaken,
+    a_permit_that_comes_wakes_one,
     waiters_that_are_aborted,
     a_big_request_is_not_overtaken,
     a_big_request_that_is_dropped_lets_others_in,
@@ -66,6 +67,22 @@ fn who_was_let_in_and_has_not_run_is_not_overtaken(env: &Env) {
         join_all([a, b]).await;
     });
     assert_eq!(trace.text(), "released A B");
+}
+
+fn a_permit_that_comes_wakes_one(env: &Env) {
+    env.run(async {
+        let semaphore = Semaphore::new(0);
+        let mut first = ByHand::waiting(semaphore.acquire());
+        semaphore.add_permits(3);
+        // They line up behind the first, which has not run.
+        let (second, third) = (ByHand::waiting(semaphore.acquire()), ByHand::waiting(semaphore.acquire()));
+        semaphore.add_permits(1);
+        assert!(second.is_woken() && !third.is_woken());
+        let permit = first.ready().unwrap();
+        assert!(third.is_woken());
+        assert_eq!(semaphore.available_permits(), 1);
+        drop(permit);
+    });
 }
 
 fn waiters_that_are_aborted(env: &Env) {
