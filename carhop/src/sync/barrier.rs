@@ -68,8 +68,8 @@ impl Barrier {
     ///
     /// # Errors
     ///
-    /// If the barrier is broken, or is broken or reset meanwhile: even if it tripped before that, for those who have not
-    /// run since, as in asyncio.
+    /// If the barrier is broken, or is broken or reset meanwhile. As in asyncio, those who have not run since it tripped
+    /// fail too.
     pub async fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
         while matches!(self.state.get(), State::Draining | State::Resetting) {
             self.change().await;

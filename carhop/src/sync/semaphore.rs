@@ -207,7 +207,7 @@ impl Semaphore {
     /// Grants what is available, in the order of the queue, to `limit` waiters at most.
     ///
     /// More could be served only if they came while somebody had been let in and had not run: then that one serves
-    /// them. Thus they are woken in the order of asyncio (since CPython 3.13; 3.11 then wakes them one by one).
+    /// them. Thus they are woken in the order of asyncio (of later CPythons; 3.11 then wakes them one by one).
     fn hand_out(&self, limit: usize) {
         for _ in 0..limit {
             let Some(wanted) = self.waiters.first_wants() else { return };
@@ -254,6 +254,19 @@ impl Permit<'_> {
 }
 
 /// A [`Permit`] that owns a share of its semaphore, and so may be kept by another task.
+///
+/// ```
+/// use carhop::sync::Semaphore;
+/// use std::rc::Rc;
+///
+/// carhop::run(async {
+///     let seats = Rc::new(Semaphore::new(1));
+///     let seat = Rc::clone(&seats).acquire_owned().await.unwrap();
+///     let guest = carhop::spawn(async move { drop(seat) });
+///     let _next = seats.acquire().await.unwrap();
+///     guest.await.unwrap();
+/// });
+/// ```
 #[derive(Debug)]
 #[must_use = "the permits go back at once if the permit is not kept"]
 pub struct OwnedPermit(Lease<Rc<Semaphore>>);
