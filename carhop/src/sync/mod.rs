@@ -18,10 +18,19 @@ mod condvar;
 mod event;
 mod mutex;
 mod semaphore;
-mod waiters;
 
 pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier};
 pub use condvar::Condvar;
 pub use event::Event;
 pub use mutex::{Mutex, MutexGuard};
 pub use semaphore::{AcquireError, OwnedPermit, Permit, Semaphore, TryAcquireError};
+pub mod broadcast;
+mod channel_error;
+pub mod mpsc;
+pub mod oneshot;
+pub mod queue;
+mod waiter;
+mod waiters;
+pub mod watch;
+
+pub use queue::{LifoQueue, PriorityQueue, Queue};

@@ -1,0 +1,112 @@
+//! The values that somebody has yet to read.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Values are numbered in the order in which they were sent. All that are kept are wanted by somebody; and who has not
+/// read one has not read those after it either, so they become unwanted from the front.
+///
+/// No method drops or clones a value: they are returned for that.
+pub(super) struct Ring<T> {
+    entries: VecDeque<Entry<T>>,
+    /// The number of the first entry.
+    first: u64,
+    capacity: usize,
+    /// Empty ones, to be used again.
+    spare: Vec<Rc<Option<T>>>,
+}
+
+struct Entry<T> {
+    /// Shared with a receiver only while that clones it.
+    value: Rc<Option<T>>,
+    /// How many receivers have yet to read it.
+    unread: usize,
+}
+
+/// What there is to read.
+pub(super) enum Found<T> {
+    /// For the last one who wanted it.
+    Value(T),
+    /// To be cloned.
+    Shared(Rc<Option<T>>),
+    /// So many values are gone.
+    Lost(u64),
+    Nothing,
+}
+
+impl<T> Ring<T> {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), first: 0, capacity, spare: Vec::new() }
+    }
+
+    /// The number of the value that is sent next.
+    pub(super) fn end(&self) -> u64 {
+        self.first + self.entries.len() as u64
+    }
+
+    /// How many there are from number `next` on.
+    pub(super) fn unread_from(&self, next: u64) -> usize {
+        (self.end() - next.max(self.first)) as usize
+    }
+
+    /// Returns the oldest value, if it has to make room.
+    pub(super) fn push(&mut self, value: T, unread: usize) -> Option<T> {
+        // One that is being cloned is dropped by who clones it.
+        let full = self.entries.len() == self.capacity;
+        let too_old = if full { self.pop().and_then(Result::ok) } else { None };
+        let mut place = self.spare.pop().unwrap_or_default();
+        match Rc::get_mut(&mut place) {
+            Some(place) => *place = Some(value),
+            None => unreachable!("what is spare is not shared"),
+        }
+        self.entries.push_back(Entry { value: place, unread });
+        too_old
+    }
+
+    /// What the receiver who wants number `next` reads.
+    pub(super) fn read(&mut self, next: &mut u64) -> Found<T> {
+        if *next < self.first {
+            let lost = self.first - *next;
+            *next = self.first;
+            return Found::Lost(lost);
+        }
+        let Some(entry) = self.entries.get_mut((*next - self.first) as usize) else { return Found::Nothing };
+        *next += 1;
+        entry.unread -= 1;
+        if entry.unread > 0 {
+            return Found::Shared(Rc::clone(&entry.value));
+        }
+        match self.pop() {
+            Some(Ok(value)) => Found::Value(value),
+            Some(Err(value)) => Found::Shared(value),
+            None => Found::Nothing,
+        }
+    }
+
+    /// There is one less who wants what begins with number `next`.
+    pub(super) fn forget_reader(&mut self, next: u64) {
+        let read = next.saturating_sub(self.first) as usize;
+        self.entries.iter_mut().skip(read).for_each(|entry| entry.unread -= 1);
+    }
+
+    /// Takes out a value that nobody wants, after [`forget_reader`](Self::forget_reader).
+    pub(super) fn pop_unwanted(&mut self) -> Option<Result<T, Rc<Option<T>>>> {
+        if self.entries.front()?.unread > 0 {
+            return None;
+        }
+        self.pop()
+    }
+
+    /// Takes out the first value; what holds it, if that is shared.
+    fn pop(&mut self) -> Option<Result<T, Rc<Option<T>>>> {
+        let mut place = self.entries.pop_front()?.value;
+        self.first += 1;
+        Some(match Rc::get_mut(&mut place).and_then(Option::take) {
+            Some(value) => {
+                self.spare.push(place);
+                Ok(value)
+            }
+            None => Err(place),
+        })
+    }
+}
