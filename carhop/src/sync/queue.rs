@@ -276,7 +276,10 @@ impl<O: Order> OrderedQueue<O> {
     /// Borrowed while items are moved and compared, and never while one is dropped.
     #[track_caller]
     fn items(&self) -> RefMut<'_, O> {
-        self.items.try_borrow_mut().expect("the `Ord` of an item must not use the queue that it is in")
+        let Ok(items) = self.items.try_borrow_mut() else {
+            panic!("the `Ord` of an item must not use the queue that it is in");
+        };
+        items
     }
 
     fn finish(&self, unfinished: usize) {

@@ -1,9 +1,8 @@
 //! One waiter at most: the receiving end of a channel.
 
 use std::cell::Cell;
-use std::task::{Context, Poll, Waker};
-
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use runtime_core::contain::{drop_contained, wake_contained};
 use runtime_core::task::{Awaits, note};
@@ -13,6 +12,7 @@ use runtime_core::task::{Awaits, note};
 pub(super) struct Waiter(Cell<Option<Waker>>);
 
 impl Waiter {
+    #[inline]
     pub(super) fn wake(&self) {
         if let Some(waker) = self.0.take() {
             wake_contained(waker);
@@ -20,6 +20,7 @@ impl Waiter {
     }
 
     /// Whoever waited does not any more.
+    #[inline]
     pub(super) fn leave(&self) {
         if let Some(waker) = self.0.take() {
             drop_contained(waker);

@@ -189,15 +189,18 @@ impl<T> Receiver<T> {
 impl<T> Shared<T> {
     #[track_caller]
     fn borrow(&self) -> Ref<'_, T> {
-        self.value
-            .try_borrow()
-            .expect("the value of a watch channel was borrowed while it was being modified")
+        let Ok(value) = self.value.try_borrow() else {
+            panic!("the value of a watch channel was used while it was being modified");
+        };
+        value
     }
 
     #[track_caller]
     fn borrow_mut(&self) -> RefMut<'_, T> {
-        let value = self.value.try_borrow_mut();
-        value.expect("the value of a watch channel was changed while it was borrowed")
+        let Ok(value) = self.value.try_borrow_mut() else {
+            panic!("the value of a watch channel was sent while it was borrowed");
+        };
+        value
     }
 
     fn changed(&self) {

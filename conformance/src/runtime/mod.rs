@@ -24,6 +24,8 @@ mod order;
 mod outlive;
 mod panics;
 mod permits;
+mod queue_order;
+mod queues;
 mod reentry;
 mod rude_waker;
 mod semaphores;
@@ -89,6 +91,8 @@ const MODULES: &[(&str, Trials)] = &[
     ("shutdown", shutdown::TRIALS),
     ("outlive", outlive::TRIALS),
     ("misuse", misuse::TRIALS),
+    ("queue_order", queue_order::TRIALS),
+    ("queues", queues::TRIALS),
 ];
 
 /// Everything that the runtime must do on `backend`.
