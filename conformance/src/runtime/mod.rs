@@ -2,12 +2,17 @@
 
 mod abort;
 mod barriers;
+mod between_threads;
 mod blocking;
 mod blocking_ends;
 mod blocking_threads;
+mod broadcasts;
 mod by_hand;
 mod cancel;
+mod cancel;
 mod chains;
+mod chains;
+mod channels;
 mod condvars;
 mod connect;
 mod echo;
@@ -20,10 +25,15 @@ mod intervals;
 mod listeners;
 mod misuse;
 mod mutexes;
+mod oneshots;
+mod order;
 mod order;
 mod outlive;
+mod outlive;
+mod panics;
 mod panics;
 mod permits;
+mod queue_hostile;
 mod queue_order;
 mod queues;
 mod reentry;
@@ -37,6 +47,7 @@ mod tasks;
 mod threads;
 mod timers;
 mod wakers;
+mod watches;
 
 use carhop::{Backend, Builder, Runtime};
 
@@ -93,6 +104,12 @@ const MODULES: &[(&str, Trials)] = &[
     ("misuse", misuse::TRIALS),
     ("queue_order", queue_order::TRIALS),
     ("queues", queues::TRIALS),
+    ("queue_hostile", queue_hostile::TRIALS),
+    ("channels", channels::TRIALS),
+    ("oneshots", oneshots::TRIALS),
+    ("broadcasts", broadcasts::TRIALS),
+    ("watches", watches::TRIALS),
+    ("between_threads", between_threads::TRIALS),
 ];
 
 /// Everything that the runtime must do on `backend`.
