@@ -3,10 +3,12 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::Future;
+use std::rc::Rc;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
 use carhop::sync::{Barrier, Condvar, Event, Mutex, Semaphore};
+use carhop::sync::{LifoQueue, PriorityQueue, Queue, broadcast, mpsc, oneshot, watch};
 use carhop::task::spawn_blocking;
 use carhop::time::{sleep, timeout};
 use carhop::{spawn, yield_now};
@@ -197,4 +199,83 @@ async fn notifications_allocate_nothing() {
     let barrier = Barrier::new(3);
     let each = allocations("a barrier", async || _ = join!(barrier.wait(), barrier.wait(), barrier.wait()));
     assert_eq!(each.await, 0.0);
+}
+
+#[carhop::test]
+async fn queues_allocate_nothing() {
+    let (there, back) = (Rc::new(Queue::new(1)), Rc::new(PriorityQueue::new(1)));
+    let (from, to) = (Rc::clone(&there), Rc::clone(&back));
+    let echo = spawn(async move {
+        while let Ok(item) = from.get().await {
+            // The second waits for room.
+            to.put(item).await.unwrap();
+            to.put(item).await.unwrap();
+            from.task_done();
+        }
+    });
+    let each = allocations("a round trip through queues", async || {
+        there.put(1).await.unwrap();
+        assert_eq!((back.get().await, back.get().await), (Ok(1), Ok(1)));
+        there.join().await;
+    });
+    assert_eq!(each.await, 0.0);
+    there.shutdown();
+    echo.await.unwrap();
+    let stack = LifoQueue::unbounded();
+    let each = allocations("a get that is given up, and a stack", async || {
+        assert!(timeout(Duration::from_nanos(1), stack.get()).await.is_err());
+        stack.put(1).await.unwrap();
+        assert_eq!(stack.try_get(), Ok(1));
+    });
+    assert_eq!(each.await, 0.0);
+}
+
+#[carhop::test]
+async fn channels_allocate_nothing() {
+    let ((sender, mut from), (to, receiver)) = (mpsc::channel(1), mpsc::channel(1));
+    let echo = spawn(async move {
+        while let Some(value) = from.recv().await {
+            // The second waits for room.
+            to.send(value).await.unwrap();
+            to.send(value).await.unwrap();
+        }
+    });
+    let receiver = Cell::new(Some(receiver));
+    let each = allocations("a round trip through channels", async || {
+        let mut receiving = receiver.take().unwrap();
+        sender.send(1).await.unwrap();
+        assert_eq!((receiving.recv().await, receiving.recv().await), (Some(1), Some(1)));
+        receiver.set(Some(receiving));
+    });
+    assert_eq!(each.await, 0.0);
+    drop(sender);
+    echo.await.unwrap();
+    let each = allocations("a promise", async || {
+        let (sender, receiver) = oneshot::channel();
+        sender.send(1).unwrap();
+        assert_eq!(receiver.await, Ok(1));
+    });
+    assert_eq!(each.await, 1.0);
+}
+
+#[carhop::test]
+async fn broadcasts_and_watches_allocate_nothing() {
+    let (sender, mut slow) = broadcast::channel(4);
+    let (changing, watching) = watch::channel(0);
+    let tasks = [(); 2].map(|()| {
+        let (mut receiver, mut watching) = (sender.subscribe(), watching.clone());
+        spawn(async move { while receiver.recv().await.is_ok() && watching.changed().await.is_ok() {} })
+    });
+    let each = allocations("a broadcast and a change, for two who wait and one who lags", async || {
+        sender.send(1).unwrap();
+        yield_now().await;
+        changing.send(1).unwrap();
+        yield_now().await;
+    });
+    assert_eq!(each.await, 0.0);
+    assert!(matches!(slow.try_recv(), Err(broadcast::TryRecvError::Lagged(_))));
+    drop((sender, changing));
+    for task in tasks {
+        task.await.unwrap();
+    }
 }

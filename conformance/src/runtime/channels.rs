@@ -30,6 +30,7 @@ trials!(
     recvs_dropped_at_every_stage,
     timeouts_around_recvs_and_sends_lose_nothing,
     channels_do_what_a_model_does,
+    no_room_is_lost_when_senders_are_aborted,
     rude_wakers_of_channels,
     values_that_use_the_channel_as_they_drop,
     a_channel_without_room_is_refused,
@@ -284,6 +285,32 @@ fn channels_do_what_a_model_does(env: &Env) {
                 assert_eq!(sender.len(), model.len());
                 assert!(sends.is_empty() || model.len() == capacity);
             }
+        }
+    });
+}
+
+/// Once all have run that can, nobody waits for room that is there.
+fn no_room_is_lost_when_senders_are_aborted(env: &Env) {
+    env.run(async {
+        let mut dice = Dice::new();
+        for _ in 0..100 {
+            let capacity = dice.roll(3);
+            let (sender, mut receiver) = mpsc::channel(capacity);
+            let mut tasks = Vec::new();
+            for value in 0..200 {
+                let sender = sender.clone();
+                match dice.roll(5) {
+                    1 | 2 => tasks.push(spawn(async move { sender.send(value).await })),
+                    3 if !tasks.is_empty() => tasks[dice.roll(tasks.len()) - 1].abort(),
+                    4 => drop(receiver.try_recv()),
+                    _ => yield_now().await,
+                }
+            }
+            for _ in 0..10 {
+                yield_now().await;
+            }
+            tasks.retain(|task| !task.is_finished());
+            assert!(receiver.len() == capacity || tasks.is_empty(), "{receiver:?}, {} wait", tasks.len());
         }
     });
 }

@@ -25,6 +25,7 @@ trials!(
     gets_dropped_at_every_stage,
     timeouts_around_gets_and_puts_lose_nothing,
     queues_do_what_a_model_does,
+    no_wake_is_lost_when_tasks_are_aborted,
 );
 
 fn room_and_refusals(env: &Env) {
@@ -184,7 +185,7 @@ fn timeouts_around_gets_and_puts_lose_nothing(env: &Env) {
     });
 }
 
-/// Puts and gets begin, go on and are given up at random: items come in order, and never wait beside a woken getter.
+/// Puts and gets begin, go on and are given up at random: items come in their order.
 fn queues_do_what_a_model_does(env: &Env) {
     env.run(async {
         let mut dice = Dice::new();
@@ -217,6 +218,38 @@ fn queues_do_what_a_model_does(env: &Env) {
                 assert_eq!(queue.len(), model.len());
                 assert!(model.len() <= capacity);
             }
+        }
+    });
+}
+
+/// Tasks put and get, and are aborted at random. Once all have run that can, nobody waits for what is there.
+fn no_wake_is_lost_when_tasks_are_aborted(env: &Env) {
+    env.run(async {
+        let mut dice = Dice::new();
+        for _ in 0..100 {
+            let capacity = dice.roll(3);
+            let queue = Rc::new(Queue::new(capacity));
+            let (mut putters, mut getters) = (Vec::new(), Vec::new());
+            for item in 0..200 {
+                let shared = Rc::clone(&queue);
+                match dice.roll(6) {
+                    1 | 2 => putters.push(spawn(async move { shared.put(item).await })),
+                    3 | 4 => getters.push(spawn(async move { shared.get().await.map(drop) })),
+                    5 if !putters.is_empty() => putters[dice.roll(putters.len()) - 1].abort(),
+                    6 if !getters.is_empty() => getters[dice.roll(getters.len()) - 1].abort(),
+                    _ => {}
+                }
+                if dice.roll(3) == 1 {
+                    yield_now().await;
+                }
+            }
+            for _ in 0..20 {
+                yield_now().await;
+            }
+            putters.retain(|task| !task.is_finished());
+            getters.retain(|task| !task.is_finished());
+            assert!(queue.is_empty() || getters.is_empty(), "{queue:?} beside {} getters", getters.len());
+            assert!(queue.is_full() || putters.is_empty(), "{queue:?} beside {} putters", putters.len());
         }
     });
 }
