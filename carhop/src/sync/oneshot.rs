@@ -136,7 +136,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.close();
         self.shared.receiver.leave();
-        drop(self.shared.value.take());
+        // A value that was sent goes with the last end, which this is: sending consumed the other.
     }
 }
 

@@ -336,7 +336,7 @@ fn a_clone_that_panics_is_one_value_lost(env: &Env) {
         let on_clone = OnClone::default();
         let (sender, mut first) = broadcast::channel(2);
         let mut second = sender.subscribe();
-        [1, 2].map(|value| sender.send(Again(value, Rc::clone(&on_clone))).ok().unwrap());
+        (1..=2).for_each(|value| assert!(sender.send(Again(value, Rc::clone(&on_clone))).is_ok()));
         on_clone.set(Some(Box::new(|| panic_quietly("no clone"))));
         assert!(try_quietly(|| read(&mut first)).is_err());
         assert_eq!([read(&mut first), read(&mut first)], [Ok(2), Err(TryRecvError::Empty)]);

@@ -328,7 +328,11 @@ fn rude_wakers_of_channels(env: &Env) {
             assert_eq!(rude.wakes(), 1);
             assert_eq!(rude.poll(&mut recv).unwrap(), Poll::Ready(Some(1)));
         }
-        drop(poll!(Box::pin(receiver.recv())));
+        {
+            let mut recv: Pin<Box<dyn Future<Output = _>>> = Box::pin(receiver.recv());
+            assert!(rude.poll(&mut recv).unwrap().is_pending());
+        }
+        assert_eq!(rude.alive(), 0);
         sender.try_send(2).unwrap();
         let mut sends = [3, 4].map(|value| Box::pin(sender.send(value)) as Pin<Box<dyn Future<Output = _>>>);
         sends.iter_mut().for_each(|send| assert!(rude.poll(send).unwrap().is_pending()));
@@ -344,10 +348,11 @@ fn values_that_use_the_channel_as_they_drop(env: &Env) {
     struct Again(mpsc::Sender<Again>, Rc<RefCell<Vec<bool>>>);
     impl Drop for Again {
         fn drop(&mut self) {
+            assert!(self.0.is_empty());
             self.1.borrow_mut().push(self.0.is_closed());
             if !self.0.is_closed() {
                 let again = Again(self.0.clone(), Rc::clone(&self.1));
-                self.0.try_send(again).ok().expect("room for as long as it is open");
+                self.0.try_send(again).ok().unwrap();
             }
         }
     }

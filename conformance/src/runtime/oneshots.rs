@@ -82,7 +82,7 @@ fn a_sender_learns_that_it_is_in_vain(env: &Env) {
             assert!(!task.is_finished());
             if close {
                 receiver.close();
-                assert_eq!(receiver.await, Err(RecvError));
+                assert_eq!(poll!(receiver), Poll::Ready(Err(RecvError)));
             } else {
                 drop(receiver);
             }

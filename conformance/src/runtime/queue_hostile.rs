@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use carhop::sync::{PriorityQueue, Queue};
+use carhop::{spawn, yield_now};
 use futures::poll;
 
 use crate::pattern::Dice;
@@ -19,6 +20,7 @@ trials!(
     rude_wakers_lose_no_wake,
     items_that_use_the_queue_as_they_drop,
     an_ord_that_panics_loses_no_item,
+    an_ord_that_panics_loses_no_wake,
     an_ord_that_uses_the_queue_is_refused,
 );
 
@@ -102,41 +104,84 @@ impl PartialEq for Compared {
 
 impl Eq for Compared {}
 
+/// An `Ord` that panics once, when so many more comparisons have been made.
+fn fused() -> (Rc<Cell<u32>>, Rc<dyn Fn()>) {
+    let fuse = Rc::new(Cell::new(u32::MAX));
+    let burning = Rc::clone(&fuse);
+    let ord = move || match burning.get() {
+        0 => {
+            burning.set(u32::MAX);
+            panic_quietly("no order")
+        }
+        left => burning.set(left - 1),
+    };
+    (fuse, Rc::new(ord))
+}
+
 fn an_ord_that_panics_loses_no_item(env: &Env) {
     env.run(async {
         let mut dice = Dice::new();
+        let mut panics = [0, 0];
         for _ in 0..200 {
-            let fuse = Rc::new(Cell::new(u32::MAX));
-            let burning = Rc::clone(&fuse);
-            let ord: Rc<dyn Fn()> = Rc::new(move || match burning.get() {
-                0 => panic_quietly("no order"),
-                left => burning.set(left - 1),
-            });
+            let (fuse, ord) = fused();
             let queue = PriorityQueue::unbounded();
-            let mut panics = 0;
             for item in 0..20 {
                 fuse.set(if dice.roll(3) == 1 { 0 } else { u32::MAX });
                 let item = Compared(dice.roll(9) as u32 + item, Rc::clone(&ord));
-                panics += u32::from(try_quietly(|| drop(queue.try_put(item))).is_err());
+                panics[0] += usize::from(try_quietly(|| queue.try_put(item).is_ok()).is_err());
             }
-            fuse.set(dice.roll(4) as u32 - 1);
-            panics += u32::from(try_quietly(|| queue.try_get().map(drop)).is_err());
-            assert!(panics > 0);
-            fuse.set(u32::MAX);
-            let mut joined = Box::pin(queue.join());
             let mut got = 0;
-            assert!(poll!(&mut joined).is_pending());
-            while queue.try_get().is_ok() {
-                got += 1;
-                queue.task_done();
+            for _ in 0..5 {
+                fuse.set(dice.roll(4) as u32 - 1);
+                match try_quietly(|| queue.try_get().is_ok()) {
+                    Ok(_) => got += 1,
+                    Err(_) => panics[1] += 1,
+                }
             }
-            if got == 19 {
-                queue.task_done();
+            fuse.set(u32::MAX);
+            while queue.try_get().is_ok() {
                 got += 1;
             }
             assert_eq!(got, 20);
+            let mut joined = Box::pin(queue.join());
+            assert!(poll!(&mut joined).is_pending());
+            (0..20).for_each(|_| queue.task_done());
             assert!(poll!(&mut joined).is_ready());
         }
+        assert!(panics.iter().all(|&panics| panics > 100), "{panics:?}");
+    });
+}
+
+fn an_ord_that_panics_loses_no_wake(env: &Env) {
+    env.run(async {
+        let (fuse, ord) = fused();
+        let item = |item| Compared(item, Rc::clone(&ord));
+        let queue = Rc::new(PriorityQueue::unbounded());
+        let getter = || {
+            let queue = Rc::clone(&queue);
+            spawn(async move { queue.get().await.map(|item: Compared| item.0) })
+        };
+        // In a put.
+        let getters = [getter(), getter()];
+        yield_now().await;
+        queue.try_put(item(1)).ok().unwrap();
+        fuse.set(0);
+        assert!(try_quietly(|| queue.try_put(item(2)).is_ok()).is_err());
+        for (getter, item) in getters.into_iter().zip(1..) {
+            assert_eq!(getter.await.unwrap(), Ok(item));
+        }
+        // In a get: there are three items for the other three.
+        let [first, others @ ..] = [getter(), getter(), getter(), getter()];
+        yield_now().await;
+        (1..=3).for_each(|value| assert!(queue.try_put(item(value)).is_ok()));
+        fuse.set(0);
+        let mut got = Vec::new();
+        for other in others {
+            got.extend(other.await.unwrap());
+        }
+        assert!(first.await.is_err());
+        got.sort_unstable();
+        assert_eq!(got, [1, 2, 3]);
     });
 }
 

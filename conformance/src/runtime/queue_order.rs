@@ -1,5 +1,5 @@
-//! Queues in the order of CPython. Each trial is the twin of a program of asyncio with the same names and awaits, and its
-//! trace is what CPython 3.11 printed for that.
+//! Queues in the order of CPython. Each trial is the twin of the function of the same name in `queue_order.py`, and its trace
+//! is what CPython 3.11 printed for that.
 
 use std::cmp::Ordering;
 use std::rc::Rc;
@@ -90,7 +90,7 @@ fn who_runs_takes_what_another_was_woken_for(env: &Env) {
         trace.log(format_args!("len{}", queue.len()));
         trace.log(format_args!("main:{}", queue.get().await.unwrap()));
         yield_now().await;
-        [2, 3, 4].map(|item| queue.try_put(item).unwrap());
+        (2..=4).for_each(|item| queue.try_put(item).unwrap());
         join_all(getters).await;
     });
     assert_eq!(trace, "len1 main:1 b:2 c:3 a:4");
@@ -157,7 +157,7 @@ fn joiners(env: &Env) {
             trace.log(name);
         };
         joiner(Rc::clone(&queue), trace.clone(), "0").await;
-        [0, 1, 2].map(|item| queue.try_put(item).unwrap());
+        (0..=2).for_each(|item| queue.try_put(item).unwrap());
         let joiners = ["a", "b"].map(|name| {
             task(&queue, &trace, name, async |queue, trace, name| {
                 queue.join().await;

@@ -80,7 +80,7 @@ fn a_shut_down_queue_gives_out_what_is_left(env: &Env) {
 fn a_queue_shut_down_at_once_is_empty(env: &Env) {
     env.run(async {
         let queue = Rc::new(PriorityQueue::unbounded());
-        [3, 1, 2, 5].map(|item| queue.try_put(item).unwrap());
+        [3, 1, 2, 5].into_iter().for_each(|item| queue.try_put(item).unwrap());
         assert_eq!(queue.get().await, Ok(1));
         let joined = Rc::clone(&queue);
         let joiner = spawn(async move { joined.join().await });
