@@ -71,11 +71,6 @@ impl<W, G> Waiters<W, G> {
         self.queue.borrow().queued
     }
 
-    /// Whether nobody is queued.
-    pub(super) fn is_empty(&self) -> bool {
-        self.queue.borrow().first.is_none()
-    }
-
     /// Whether nobody has a place: not even one who has been granted something and has not run since.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.borrow().places.is_empty()
@@ -193,14 +188,6 @@ pub(super) struct Wait<'a, W: Copy, G, F: FnMut(G)> {
 
 /// Nothing is pinned.
 impl<W: Copy, G, F: FnMut(G)> Unpin for Wait<'_, W, G, F> {}
-
-impl<W: Copy, G, F: FnMut(G)> Wait<'_, W, G, F> {
-    /// Whether it has queued up and was not granted anything yet.
-    pub(super) fn is_queued(&self) -> bool {
-        let queue = self.waiters.queue.borrow();
-        self.place.is_some_and(|place| matches!(queue.places[place].state, State::Queued(_)))
-    }
-}
 
 impl<W: Copy, G, F: FnMut(G)> Future for Wait<'_, W, G, F> {
     type Output = G;

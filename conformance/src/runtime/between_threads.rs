@@ -116,6 +116,7 @@ fn a_loop_that_ends_refuses_what_comes_late(env: &Env) {
             assert!(matches!(sender.try_send(2), Err(TrySendError::Closed(2))));
         },
         async |sender, receiver| {
+            assert_eq!(receiver.recv().await, Ok(0));
             spawn(async move {
                 let _sender = sender;
                 loop {
