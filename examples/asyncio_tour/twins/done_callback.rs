@@ -1,9 +1,9 @@
 //! From "Understanding the Event Loop", section "Running Async Code with Callbacks": `ensure_future` and
 //! `add_done_callback`.
 
+use carhop::sync::oneshot;
 use carhop::time::sleep;
 use carhop::{JoinError, spawn};
-use futures::channel::oneshot;
 
 use crate::show::{say, seconds};
 
@@ -16,13 +16,13 @@ async fn compute(a: u32, b: u32) -> u32 {
 async fn main() {
     let (finish, finished) = oneshot::channel();
 
-    let print_result = |result: Result<u32, JoinError>| {
+    let print_result = move |result: Result<u32, JoinError>| {
         say!("The callback received {}", result.unwrap());
         finish.send(()).unwrap();
     };
 
     let task = spawn(compute(6, 7));
-    spawn(async { print_result(task.await) });
+    task.on_done(print_result);
     say!("main goes on");
     finished.await.unwrap();
     say!("main ends");

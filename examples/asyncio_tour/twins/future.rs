@@ -4,8 +4,8 @@
 //! Here it has two ends: the sender sets the value, once, and the receiver is what is awaited.
 
 use carhop::spawn;
+use carhop::sync::oneshot::{self, TryRecvError};
 use carhop::time::sleep;
-use futures::channel::oneshot;
 
 use crate::show::{say, seconds};
 
@@ -23,7 +23,7 @@ async fn main() {
     let (set_failure, failure) = oneshot::channel();
     let task = spawn(finish_later(set_success, set_failure));
 
-    say!("{}", if success.try_recv() == Ok(None) { "Pending" } else { "Done" });
+    say!("{}", if success.try_recv() == Err(TryRecvError::Empty) { "Pending" } else { "Done" });
     if let Ok(value) = success.await.unwrap() {
         say!("Result: {value}");
     }
