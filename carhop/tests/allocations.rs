@@ -10,6 +10,7 @@ use carhop::net::{TcpListener, TcpStream};
 use carhop::sync::{Barrier, Condvar, Event, Mutex, Semaphore};
 use carhop::sync::{LifoQueue, PriorityQueue, Queue, broadcast, mpsc, oneshot, watch};
 use carhop::task::spawn_blocking;
+use carhop::task::{CancelToken, JoinSet, TaskGroup};
 use carhop::time::{sleep, timeout};
 use carhop::{spawn, yield_now};
 use futures::join;
@@ -138,6 +139,51 @@ async fn a_task_is_one_allocation() {
         assert!(task.await.is_err());
     };
     assert_eq!(allocations("a task, aborted", aborted).await, 1.0);
+}
+
+#[carhop::test]
+async fn a_task_of_a_set_is_one_allocation() {
+    let set = Cell::new(Some(JoinSet::new()));
+    let spawn_and_join = async || {
+        let mut tasks = set.take().unwrap();
+        tasks.spawn(async { 7 });
+        assert_eq!(tasks.join_next().await.unwrap().unwrap(), 7);
+        set.set(Some(tasks));
+    };
+    assert_eq!(allocations("a task of a set, spawned and joined", spawn_and_join).await, 1.0);
+}
+
+#[carhop::test]
+async fn waiting_for_a_token_allocates_nothing() {
+    let token = CancelToken::new();
+    let given_up = async || assert!(timeout(Duration::from_nanos(1), token.cancelled()).await.is_err());
+    assert_eq!(allocations("a wait for a token, given up", given_up).await, 0.0);
+    let run = async || token.run_until_cancelled(yield_now()).await.unwrap();
+    assert_eq!(allocations("what runs until a token is cancelled", run).await, 0.0);
+}
+
+#[carhop::test]
+async fn a_token_that_comes_and_goes_is_one_allocation() {
+    let token = CancelToken::new();
+    let child = async || drop(token.child_token());
+    // Exactly: a child that stayed in its parent's list would have that grow.
+    assert_eq!(allocations("a child of a token", child).await, 1.0);
+}
+
+#[carhop::test]
+async fn a_child_of_a_group_is_one_allocation() {
+    let outcome = TaskGroup::<()>::scope(async |group| {
+        let siblings = group.clone();
+        let each = group.spawn(async move {
+            let spawn_and_join = async || assert_eq!(siblings.spawn(async { Ok(7) }).await, Ok(7));
+            Ok(allocations("a child of a group, spawned by another and joined", spawn_and_join).await)
+        });
+        assert_eq!(each.await, Ok(1.0));
+        // The task-locals of the body, which it shares with each child, are its own only while it is polled.
+        let spawn_and_join = async || assert_eq!(group.spawn(async { Ok(7) }).await, Ok(7));
+        Ok(allocations("a child of a group, spawned by the body and joined", spawn_and_join).await)
+    });
+    assert_eq!(outcome.await.unwrap(), 3.0);
 }
 
 #[carhop::test]

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod contain;
 mod context;
 mod core;
+mod endings;
 mod handle;
 mod inbox;
 pub mod incident;
@@ -27,7 +28,8 @@ pub mod timer;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use clock::Nanos;
+pub use endings::{OperationsEnded, operations_ended};
 pub use handle::{Closed, Handle};
 pub use reactor::Reactor;
-pub use runtime::{Config, Runtime, current_task, spawn, spawn_with, tasks};
+pub use runtime::{Config, Runtime, current_info, current_task, spawn, spawn_with, tasks};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};

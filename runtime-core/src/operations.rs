@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use slab::Slab;
 
+use crate::endings::Endings;
 use crate::op::{Op, Token};
 use crate::reactor::Completion;
 
@@ -29,12 +30,15 @@ pub(crate) struct Operations {
     generation: Cell<u32>,
     pub(crate) staged: RefCell<Vec<(Token, Op)>>,
     unsettled: RefCell<Vec<Rc<dyn Completer>>>,
+    pub(crate) endings: Endings,
     ignore: Rc<Ignore>,
 }
 
 struct Entry {
     generation: u32,
     name: &'static str,
+    /// The epoch in which it was asked to end.
+    ending: Option<u64>,
     completer: Rc<dyn Completer>,
 }
 
@@ -45,6 +49,7 @@ impl Operations {
             generation: Cell::new(0),
             staged: RefCell::new(Vec::new()),
             unsettled: RefCell::new(Vec::new()),
+            endings: Endings::default(),
             ignore: Rc::new(Ignore),
         }
     }
@@ -58,7 +63,8 @@ impl Operations {
     pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> Token {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
-        let slot = self.table.borrow_mut().insert(Entry { generation, name: op.name(), completer });
+        let entry = Entry { generation, name: op.name(), ending: None, completer };
+        let slot = self.table.borrow_mut().insert(entry);
         let token = Token::new(slot as u32, generation);
         self.staged.borrow_mut().push((token, op));
         token
@@ -66,6 +72,7 @@ impl Operations {
 
     /// Asks for the end of an operation; its terminal completion follows in any case.
     pub(crate) fn cancel(&self, target: Token) {
+        self.is_ending(target);
         self.staged.borrow_mut().push((target, Op::Cancel { target }));
     }
 
@@ -73,7 +80,17 @@ impl Operations {
     pub(crate) fn close(&self, fd: OwnedFd) {
         let completer = Rc::clone(&self.ignore) as Rc<dyn Completer>;
         // SAFETY: a close names no memory, and owns its descriptor from here on.
-        unsafe { self.start(Op::Close { fd: fd.into_raw_fd() }, completer) };
+        let token = unsafe { self.start(Op::Close { fd: fd.into_raw_fd() }, completer) };
+        self.is_ending(token);
+    }
+
+    fn is_ending(&self, token: Token) {
+        if let Some(entry) = self.table.borrow_mut().get_mut(token.slot())
+            && entry.generation == token.generation()
+            && entry.ending.is_none()
+        {
+            entry.ending = Some(self.endings.begin());
+        }
     }
 
     /// Whether any operation waits for a completion.
@@ -83,21 +100,25 @@ impl Operations {
 
     /// Hands a completion to whom it belongs.
     pub(crate) fn dispatch(&self, completion: Completion) {
-        let completer = {
+        let (completer, ending) = {
             let mut table = self.table.borrow_mut();
             let slot = completion.token.slot();
             match table.get(slot) {
                 Some(entry) if entry.generation == completion.token.generation() => {
                     if completion.more {
-                        Rc::clone(&entry.completer)
+                        (Rc::clone(&entry.completer), entry.ending)
                     } else {
-                        table.remove(slot).completer
+                        let entry = table.remove(slot);
+                        (entry.completer, entry.ending)
                     }
                 }
                 _ => unreachable!("the reactor completed an operation twice: {completion:?}"),
             }
         };
-        completer.complete(completion);
+        match ending {
+            None => completer.complete(completion),
+            Some(epoch) => self.endings.hand_out(epoch, !completion.more, || completer.complete(completion)),
+        }
     }
 
     /// Has `completer` settle before the next turn.

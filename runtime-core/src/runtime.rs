@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::incident::Hook;
 use crate::policy::Policy;
 use crate::reactor::Reactor;
-use crate::task::{JoinHandle, Options, TaskId, TaskTree};
+use crate::task::{JoinHandle, Options, TaskId, TaskInfo, TaskTree};
 
 /// What can be set before a runtime starts.
 #[derive(Clone)]
@@ -145,6 +145,12 @@ pub fn spawn_with<F: Future + 'static>(options: Options, future: F) -> JoinHandl
 /// The task that is being polled on this thread, if one is.
 pub fn current_task() -> Option<TaskId> {
     context::try_with(|core| core.current.get()).filter(|&id| id != TaskId::NONE)
+}
+
+/// What there is to say of the task that is being polled on this thread, if one is.
+pub fn current_info() -> Option<TaskInfo> {
+    let id = current_task()?;
+    context::try_with(|core| core.info(id)).flatten()
 }
 
 /// All tasks of the runtime of this thread.

@@ -55,7 +55,7 @@ pub mod oneshot;
 pub mod queue;
 mod semaphore;
 mod waiter;
-mod waiters;
+pub(crate) mod waiters;
 pub mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult, BrokenBarrier};

@@ -21,7 +21,7 @@ use slab::Slab;
 
 /// A queue of waiters. `W` is what each of them wants, `G` what it is granted.
 #[derive(Debug)]
-pub(super) struct Waiters<W = (), G = ()> {
+pub(crate) struct Waiters<W = (), G = ()> {
     queue: RefCell<Queue<W, G>>,
 }
 
@@ -61,7 +61,7 @@ impl<W, G> Default for Waiters<W, G> {
 }
 
 impl<W, G> Waiters<W, G> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         let queue = Queue { places: Slab::new(), first: None, last: None, queued: 0, arrivals: 0 };
         Self { queue: RefCell::new(queue) }
     }
@@ -98,7 +98,7 @@ impl<W, G> Waiters<W, G> {
     }
 
     /// Grants something to all who are queued now, in their order. Who queues up meanwhile is not meant.
-    pub(super) fn grant_all(&self, grant: G)
+    pub(crate) fn grant_all(&self, grant: G)
     where
         G: Clone,
     {
@@ -126,7 +126,7 @@ impl<W, G> Waiters<W, G> {
 
     /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says. If the future is
     /// dropped after it was granted something and before it knew, `give_back` is called with that.
-    pub(super) fn wait<'a, F: FnMut(G)>(
+    pub(crate) fn wait<'a, F: FnMut(G)>(
         &'a self,
         name: &'static str,
         want: W,
@@ -177,7 +177,7 @@ impl<W, G> Queue<W, G> {
 
 /// See [`Waiters::wait`].
 #[must_use]
-pub(super) struct Wait<'a, W: Copy, G, F: FnMut(G)> {
+pub(crate) struct Wait<'a, W: Copy, G, F: FnMut(G)> {
     waiters: &'a Waiters<W, G>,
     name: &'static str,
     want: W,

@@ -17,9 +17,13 @@ mod echo;
 mod endings;
 mod events;
 mod fairness;
+mod group_ends;
+mod group_sockets;
+mod groups;
 mod halves;
 mod hostile;
 mod intervals;
+mod join_sets;
 mod listeners;
 mod misuse;
 mod mutexes;
@@ -34,6 +38,7 @@ mod queues;
 mod reentry;
 mod rude_waker;
 mod semaphores;
+mod shields;
 mod shutdown;
 mod signals;
 mod streams;
@@ -41,6 +46,7 @@ mod support;
 mod tasks;
 mod threads;
 mod timers;
+mod tokens;
 mod wakers;
 mod watches;
 
@@ -71,6 +77,12 @@ const MODULES: &[(&str, Trials)] = &[
     ("abort", abort::TRIALS),
     ("chains", chains::TRIALS),
     ("panics", panics::TRIALS),
+    ("join_sets", join_sets::TRIALS),
+    ("tokens", tokens::TRIALS),
+    ("groups", groups::TRIALS),
+    ("group_ends", group_ends::TRIALS),
+    ("group_sockets", group_sockets::TRIALS),
+    ("shields", shields::TRIALS),
     ("wakers", wakers::TRIALS),
     ("reentry", reentry::TRIALS),
     ("timers", timers::TRIALS),

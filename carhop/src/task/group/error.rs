@@ -1,0 +1,125 @@
+//! What can go wrong in a group.
+
+use std::fmt::{self, Display};
+use std::io;
+
+use crate::task::{JoinError, TaskInfo};
+
+/// Why a group failed: all that went wrong, in the order in which it did. asyncio's `ExceptionGroup`.
+#[derive(Debug)]
+pub struct GroupError<E> {
+    pub(super) failures: Vec<Failure<E>>,
+    pub(super) blockers: Vec<Blocker>,
+}
+
+/// One thing that went wrong in a group.
+#[derive(Debug)]
+pub enum Failure<E> {
+    /// A child or the body returned this.
+    Error(E),
+    /// A child panicked, or the drop of its future did.
+    Panic(JoinError),
+}
+
+impl<E> GroupError<E> {
+    /// All failures, the one that ended the group first. Empty if the group was asked to end, and only
+    /// [`GroupError::blockers`] kept it from that.
+    pub fn failures(&self) -> &[Failure<E>] {
+        &self.failures
+    }
+
+    /// As [`GroupError::failures`], to keep.
+    pub fn into_failures(self) -> Vec<Failure<E>> {
+        self.failures
+    }
+
+    /// Who had not ended at the drain deadline, and was aborted.
+    pub fn blockers(&self) -> &[Blocker] {
+        &self.blockers
+    }
+}
+
+impl<E: Display> Display for GroupError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.failures.len(), "failed", list(&self.failures)),
+            (self.blockers.len(), "had not ended at the deadline", list(&self.blockers)),
+        ];
+        let mut separator = "";
+        for (count, what, list) in parts.into_iter().filter(|&(count, ..)| count > 0) {
+            let tasks = if count == 1 { "task" } else { "tasks" };
+            write!(f, "{separator}{count} {tasks} {what}: {list}")?;
+            separator = "; ";
+        }
+        Ok(())
+    }
+}
+
+fn list(items: &[impl Display]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl<E: fmt::Debug + Display> std::error::Error for GroupError<E> {}
+
+impl<E: Display> Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Error(error) => error.fmt(f),
+            Failure::Panic(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What had not ended at the drain deadline.
+#[derive(Clone, Debug)]
+pub enum Blocker {
+    /// The body of the scope.
+    Body,
+    /// A child: its name, where it was spawned, and what it waited for.
+    Task(TaskInfo),
+}
+
+impl Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Blocker::Body => f.write_str("the body of the group"),
+            Blocker::Task(task) => task.fmt(f),
+        }
+    }
+}
+
+/// A child has no output: it failed or was aborted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChildFailed(pub(super) ());
+
+impl Display for ChildFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task failed or was aborted; its group says why")
+    }
+}
+
+impl std::error::Error for ChildFailed {}
+
+impl From<ChildFailed> for io::Error {
+    fn from(failed: ChildFailed) -> Self {
+        io::Error::other(failed)
+    }
+}
+
+/// A group takes no more children: something failed, or its scope is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupClosed(pub(super) ());
+
+impl Display for GroupClosed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the task group takes no more children: something in it failed, or its scope is over")
+    }
+}
+
+impl std::error::Error for GroupClosed {}
+
+impl From<GroupClosed> for io::Error {
+    fn from(closed: GroupClosed) -> Self {
+        io::Error::other(closed)
+    }
+}
