@@ -103,7 +103,8 @@ impl Builder {
     /// long, and the like. By default each is a line on stderr. Like asyncio's `set_exception_handler`.
     ///
     /// The hook is called in the middle of the loop; it may spawn and wake, but not block. A panic of its own is
-    /// contained.
+    /// contained. What goes wrong within the hook is a line on stderr, and so is what goes wrong after the runtime has
+    /// been dropped.
     ///
     /// ```
     /// use carhop::incident::Incident;

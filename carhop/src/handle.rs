@@ -1,13 +1,14 @@
 //! A runtime as other threads see it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
-use runtime_core::task::Options;
-use runtime_core::{Closed, JoinError, spawn_with};
+use runtime_core::task::{Awaits, Options, note};
+use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
 ///
@@ -49,7 +50,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped. A callback that was taken before and not called by then is
+    /// [`Closed`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A callback that was taken before and not called by then is
     /// dropped by the thread of the runtime.
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
@@ -80,17 +81,12 @@ impl Handle {
         let (answer, output) = oneshot::channel();
         let (abort, aborted) = oneshot::channel();
         let start = move || {
-            let task = spawn_with(Options { site, ..Options::here() }, make());
-            let abort_handle = task.abort_handle();
-            task.on_done(move |output| {
-                // Whoever asked may have lost interest.
-                let _ = answer.send(output);
-            });
-            drop(spawn_with(Options { site, ..Options::here() }, async move {
-                if let Ok(()) = aborted.await {
-                    abort_handle.abort();
-                }
-            }));
+            // Made within the task, so that a panic of `make` is the task's.
+            let task = spawn_with(Options { site, ..Options::here() }, async move { make().await });
+            // Eager: it must be the task's joiner before the task can finish.
+            let options =
+                Options { site, eager: true, name: Some("answers another thread".into()), ..Options::here() };
+            drop(spawn_with(options, answer_with(task, answer, aborted)));
         };
         // If it is refused, or dropped before it was called, the channel says so.
         let _ = self.post(start);
@@ -103,15 +99,35 @@ impl Handle {
     }
 }
 
+/// Sends the output of `task` to whoever asked for it. If they have lost interest, `task` goes on without a handle.
+async fn answer_with<T: 'static>(
+    mut task: JoinHandle<T>,
+    mut answer: oneshot::Sender<Result<T, JoinError>>,
+    mut aborted: oneshot::Receiver<()>,
+) {
+    let output = poll_fn(|cx| {
+        // Afterwards it is an error each time.
+        if let Poll::Ready(Ok(())) = Pin::new(&mut aborted).poll(cx) {
+            task.abort();
+        }
+        if answer.poll_canceled(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        Pin::new(&mut task).poll(cx).map(Some)
+    });
+    if let Some(output) = output.await {
+        // It may have been dropped since the poll.
+        let _ = answer.send(output);
+    }
+}
+
 /// Waits for a task of a runtime, from any thread and in any executor. Dropping it detaches the task, which goes on.
 ///
 /// # Errors
 ///
 /// As a [`JoinHandle`](crate::JoinHandle); a runtime that has ended has cancelled the task.
 ///
-/// # Panics
-///
-/// When polled again after it was ready.
+/// Polled again after it was ready, it counts as cancelled, too.
 pub struct RemoteJoinHandle<T> {
     output: oneshot::Receiver<Result<T, JoinError>>,
     /// `None` once it was used.
@@ -132,7 +148,11 @@ impl<T> Future for RemoteJoinHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let output = ready!(Pin::new(&mut self.output).poll(cx));
+        let poll = Pin::new(&mut self.output).poll(cx);
+        if poll.is_pending() {
+            note(Awaits::Named("RemoteJoinHandle"));
+        }
+        let output = ready!(poll);
         Poll::Ready(output.unwrap_or_else(|_| Err(JoinError::cancelled())))
     }
 }

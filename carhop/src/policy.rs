@@ -96,26 +96,26 @@ impl Policy for Priority {
 pub struct WeightedShares {
     classes: BTreeMap<u32, Class>,
     /// The pass of the class that was chosen last.
-    pass: u64,
+    pass: u128,
 }
 
 #[derive(Debug)]
 struct Class {
     /// How far a poll moves its pass: the less, the more often it is chosen.
-    stride: u64,
+    stride: u128,
     /// The class with the lowest pass is chosen.
-    pass: u64,
+    pass: u128,
     ready: VecDeque<TaskId>,
 }
 
 impl Class {
     fn new(weight: u32) -> Self {
-        Self { stride: Self::STRIDE_OF_ONE / u64::from(weight), pass: 0, ready: VecDeque::new() }
+        Self { stride: Self::STRIDE_OF_ONE / u128::from(weight), pass: 0, ready: VecDeque::new() }
     }
 
-    /// Large against all weights, so that rounding does not matter, and small against 64 bits, so that the sum does not
-    /// overflow in centuries.
-    const STRIDE_OF_ONE: u64 = 1 << 34;
+    /// Large against all weights, so that rounding does not matter, and small against 128 bits, so that the sum does
+    /// not overflow in centuries.
+    const STRIDE_OF_ONE: u128 = 1 << 64;
 }
 
 impl WeightedShares {

@@ -12,7 +12,7 @@ use carhop::sync::{LifoQueue, PriorityQueue, Queue, broadcast, mpsc, oneshot, wa
 use carhop::task::spawn_blocking;
 use carhop::task::{CancelToken, JoinSet, TaskGroup};
 use carhop::time::{sleep, timeout};
-use carhop::{spawn, yield_now};
+use carhop::{defer, spawn, task, yield_now};
 use futures::join;
 
 /// Counts the allocations of each thread.
@@ -324,4 +324,45 @@ async fn broadcasts_and_watches_allocate_nothing() {
     for task in tasks {
         task.await.unwrap();
     }
+}
+
+carhop::task_local! {
+    static USED: u32 = 1;
+}
+
+#[carhop::test]
+async fn names_and_task_locals_cost_whom_they_serve() {
+    let built = async || assert_eq!(task::Builder::new().spawn(async { 7 }).await.unwrap(), 7);
+    assert_eq!(allocations("a task, built without a name", built).await, 1.0);
+    let eager = async || assert_eq!(task::Builder::new().eager(true).spawn(async { 7 }).await.unwrap(), 7);
+    assert_eq!(allocations("a task, eager", eager).await, 1.0);
+    let named = async || assert_eq!(task::Builder::new().name("cook").spawn(async { 7 }).await.unwrap(), 7);
+    assert_eq!(allocations("a task with a name", named).await, 2.0);
+    // From here on this task has a task-local.
+    assert_eq!(USED.get(), 1);
+    let reads = async || assert_eq!(USED.get(), 1);
+    assert_eq!(allocations("a look at a task-local", reads).await, 0.0);
+    let child = async || assert_eq!(spawn(async { USED.get() }).await.unwrap(), 1);
+    assert_eq!(allocations("a task that inherits a task-local", child).await, 1.0);
+}
+
+#[carhop::test]
+async fn a_deferred_call_is_one_allocation() {
+    let deferred = async || {
+        defer(|| ());
+        yield_now().await;
+    };
+    assert_eq!(allocations("a deferred call", deferred).await, 1.0);
+    let called = async || {
+        carhop::call_later(Duration::ZERO, || ());
+        sleep(Duration::ZERO).await;
+        yield_now().await;
+    };
+    assert_eq!(allocations("a call at a time", called).await, 1.0);
+    let done = async || {
+        spawn(async { 7 }).on_done(|output| assert_eq!(output.unwrap(), 7));
+        yield_now().await;
+        yield_now().await;
+    };
+    assert_eq!(allocations("a task with a callback", done).await, 2.0);
 }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::{Rc, Weak};
 
 use crate::core::Core;
+use crate::registry::RuntimeId;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -42,6 +43,14 @@ pub(crate) fn of_this_thread(serial: u64) -> Option<Rc<Core>> {
     }
     let find = |cores: &RefCell<Vec<Weak<Core>>>| {
         cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.serial == serial)
+    };
+    CORES.try_with(find).ok().flatten()
+}
+
+/// The runtime of that number, if it lives on this thread, running or not, and is not being dropped.
+pub(crate) fn of_this_thread_by_id(id: RuntimeId) -> Option<Rc<Core>> {
+    let find = |cores: &RefCell<Vec<Weak<Core>>>| {
+        cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.id == id && !core.closing.get())
     };
     CORES.try_with(find).ok().flatten()
 }

@@ -64,6 +64,8 @@ pub(crate) struct Core {
     tries_left: Cell<u32>,
     /// The task that is being polled, or [`TaskId::NONE`].
     pub(crate) current: Cell<TaskId>,
+    /// Those in the middle of whose polls it was spawned, eagerly.
+    outer: RefCell<Vec<TaskId>>,
     /// Any task has ever set a task-local.
     pub(crate) uses_locals: Cell<bool>,
     /// When the step began.
@@ -84,15 +86,17 @@ pub(crate) struct Core {
 impl Core {
     pub(crate) fn new(reactor: Box<dyn Reactor>, config: &Config) -> Rc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        // First, for it refuses sizes by a panic: nothing may be left in the registry then.
+        // First, for these may panic: nothing may be left in the registry then.
         let pool = Pool::new(config.pool_chunks, config.chunk_len);
+        let policy = config.policy.as_ref().map(|make| make());
         let inbox = Arc::new(Inbox::new(reactor.unparker()));
+        let start = reactor.now();
         let core = Rc::new(Self {
             id: registry::register(Arc::clone(&inbox)),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            tasks: Tasks::new(&inbox, config.policy.as_ref().map(|make| make())),
+            tasks: Tasks::new(&inbox, policy),
             operations: Operations::new(),
-            timers: RefCell::new(Wheel::new(reactor.now().0)),
+            timers: RefCell::new(Wheel::new(start.0)),
             pool,
             inbox,
             threads: Threads::new(config.blocking_threads),
@@ -103,8 +107,9 @@ impl Core {
             polls_per_step: config.polls_per_step.max(1),
             tries_left: Cell::new(0),
             current: Cell::new(TaskId::NONE),
+            outer: RefCell::default(),
             uses_locals: Cell::new(false),
-            time: Cell::new(Nanos(0)),
+            time: Cell::new(start),
             slow_poll: config.slow_poll,
             on_incident: config.on_incident.clone(),
             mailbox: OnceCell::new(),
@@ -135,11 +140,13 @@ impl Core {
         let mut future = pin!(future);
         loop {
             self.turn();
+            // What wakers and drops have noted is no task's.
+            task::take_noted();
             let start = self.now();
             self.time.set(start);
             let end = start.saturating_add(STEP_LIMIT);
             for polls in 1..=self.polls_per_step {
-                match self.tasks.next() {
+                match self.next() {
                     None => break,
                     Some(Next::Root(id)) => {
                         let poll = || future.as_mut().poll(&mut Context::from_waker(&root));
@@ -156,6 +163,22 @@ impl Core {
                 }
             }
             self.current.set(TaskId::NONE);
+        }
+    }
+
+    #[inline]
+    fn next(&self) -> Option<Next> {
+        if self.tasks.has_policy() {
+            // What the policy spawns is nobody's child.
+            self.current.set(TaskId::NONE);
+        }
+        self.tasks.next()
+    }
+
+    /// Brings the time up to date for what is spawned while no `block_on` runs.
+    pub(crate) fn look_at_clock(&self) {
+        if context::try_with(|core| core.serial == self.serial) != Some(true) {
+            self.time.set(self.now());
         }
     }
 
@@ -383,18 +406,25 @@ impl Core {
         self.tries_left.set(TRIES_PER_POLL);
         self.current.set(id);
         let finished = self.watch(id, || task.poll(&task::waker(self.id, id)));
-        let noted = task::take_noted();
         if finished {
             self.tasks.forget(id, task);
-        } else if let Some(noted) = noted {
+            task::take_noted();
+        } else if let Some(noted) = task::take_noted() {
             self.tasks.note(id, noted);
         }
+    }
+
+    /// Whether a task is being polled.
+    pub(crate) fn is_polled(&self, id: TaskId) -> bool {
+        self.current.get() == id || self.outer.borrow().contains(&id)
     }
 
     /// Runs a task in the middle of another's poll.
     fn run_within(&self, id: TaskId, task: Rc<dyn task::Task>) {
         let (current, tries_left, noted) = (self.current.get(), self.tries_left.get(), task::take_noted());
+        self.outer.borrow_mut().push(current);
         self.run(id, task);
+        self.outer.borrow_mut().pop();
         self.current.set(current);
         self.tries_left.set(tries_left);
         task::put_back_noted(noted);
@@ -465,7 +495,6 @@ struct LeaveOnDrop<'a>(&'a Core);
 impl Drop for LeaveOnDrop<'_> {
     fn drop(&mut self) {
         self.0.current.set(TaskId::NONE);
-        task::take_noted();
         self.0.tasks.end_root();
         self.0.flush();
     }

@@ -34,7 +34,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped. A callback that was taken before and not called by then is
+    /// [`Closed`] once the runtime is being dropped, and in a forked child. A callback that was taken before and not called by then is
     /// dropped by the thread of the runtime.
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {

@@ -17,6 +17,8 @@ pub(crate) struct Letter {
 /// so letters and wakes of one thread arrive in their order.
 pub(crate) struct Mailbox {
     inbox: Arc<Inbox>,
+    /// Nobody reads the copy that a forked child has.
+    process: u32,
     /// `None` once the runtime is being dropped.
     letters: Mutex<Option<VecDeque<Letter>>>,
 }
@@ -26,15 +28,18 @@ pub(crate) const MAIL_SLOT: u32 = 1;
 
 impl Mailbox {
     pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox, letters: Mutex::new(Some(VecDeque::new())) }
+        Self { inbox, process: std::process::id(), letters: Mutex::new(Some(VecDeque::new())) }
     }
 
     /// Adds a letter, from any thread.
     ///
     /// # Errors
     ///
-    /// The letter, if the runtime is gone.
+    /// The letter, if the runtime is gone, or in another process.
     pub(crate) fn post(&self, letter: Letter) -> Result<(), Letter> {
+        if !self.is_of_this_process() {
+            return Err(letter);
+        }
         let was_empty = match &mut *self.lock() {
             None => return Err(letter),
             Some(letters) => {
@@ -59,7 +64,11 @@ impl Mailbox {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.lock().is_none()
+        !self.is_of_this_process() || self.lock().is_none()
+    }
+
+    fn is_of_this_process(&self) -> bool {
+        self.process == std::process::id()
     }
 
     /// Only ever held to move a letter.

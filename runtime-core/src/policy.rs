@@ -14,8 +14,8 @@ pub trait Policy {
     fn push(&mut self, task: Ready);
 
     /// Chooses a task of those that were pushed and not yet chosen. `None` while there are any means that none shall
-    /// run now: the loop waits for the kernel, a timer or another thread, and asks again then. Tasks that have ended
-    /// meanwhile are passed over.
+    /// run now: the loop waits for the kernel, a timer or another thread, and asks again then. Tasks that are not ready
+    /// are passed over, and the policy is asked once more; one that chooses nothing else counts as one that panics.
     fn pop(&mut self) -> Option<TaskId>;
 }
 

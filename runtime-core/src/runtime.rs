@@ -96,6 +96,7 @@ impl Runtime {
     /// Adds a task. It is first polled within `block_on`.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
+        self.core.look_at_clock();
         self.core.spawn(future)
     }
 

@@ -34,6 +34,7 @@ impl Core {
         self.closing.set(true);
         self.close_mailbox();
         self.threads.close();
+        self.tasks.drop_policy();
         self.drop_tasks_and_timers();
         let ended = self.end_operations();
         // The wakers of operations are users' code as well, and may have spawned. What they spawned may own sockets,
@@ -64,7 +65,7 @@ impl Core {
     fn drop_tasks_and_timers(&self) {
         // A timer's waker may spawn when it is dropped, and a task may set timers.
         for _ in 0..LATE_ROUNDS {
-            if !self.tasks.cancel_all(LATE_TASKS) {
+            if !self.tasks.cancel_all(LATE_TASKS, |id| self.current.set(id)) {
                 break;
             }
             if self.timers.borrow().is_empty() {

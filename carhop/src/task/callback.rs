@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runtime_core::task::Options;
-use runtime_core::{JoinHandle, spawn_with};
+use runtime_core::{AbortHandle, spawn_with};
 
 use crate::time::{Instant, sleep_until};
 
@@ -23,7 +23,8 @@ use crate::time::{Instant, sleep_until};
 /// [`Incident`](crate::incident::Incident).
 #[track_caller]
 pub fn defer(callback: impl FnOnce() + 'static) -> CallHandle {
-    let task = spawn_with(Options::here(), async move { callback() });
+    // Nobody waits for it, so a panic is reported at once, whether or not the handle is kept.
+    let task = spawn_with(Options::here(), async move { callback() }).abort_handle();
     CallHandle { task, when: Instant::now() }
 }
 
@@ -50,14 +51,15 @@ pub fn call_at(when: Instant, callback: impl FnOnce() + 'static) -> CallHandle {
     let task = spawn_with(options, async move {
         sleep_until(when).await;
         callback();
-    });
+    })
+    .abort_handle();
     CallHandle { task, when }
 }
 
 /// A call to come. Dropping it changes nothing: what was asked for is called.
 #[derive(Debug)]
 pub struct CallHandle {
-    task: JoinHandle<()>,
+    task: AbortHandle,
     when: Instant,
 }
 

@@ -8,11 +8,13 @@ mod blocking_ends;
 mod blocking_threads;
 mod broadcasts;
 mod by_hand;
+mod callbacks;
 mod cancel;
 mod chains;
 mod channels;
 mod condvars;
 mod connect;
+mod eager;
 mod echo;
 mod endings;
 mod events;
@@ -22,9 +24,11 @@ mod group_sockets;
 mod groups;
 mod halves;
 mod hostile;
+mod incidents;
 mod intervals;
 mod join_sets;
 mod listeners;
+mod locals;
 mod misuse;
 mod mutexes;
 mod oneshots;
@@ -32,10 +36,12 @@ mod order;
 mod outlive;
 mod panics;
 mod permits;
+mod policies;
 mod queue_hostile;
 mod queue_order;
 mod queues;
 mod reentry;
+mod remote;
 mod rude_waker;
 mod semaphores;
 mod shields;
@@ -43,6 +49,7 @@ mod shutdown;
 mod signals;
 mod streams;
 mod support;
+mod task_list;
 mod tasks;
 mod threads;
 mod timers;
@@ -83,6 +90,13 @@ const MODULES: &[(&str, Trials)] = &[
     ("group_ends", group_ends::TRIALS),
     ("group_sockets", group_sockets::TRIALS),
     ("shields", shields::TRIALS),
+    ("policies", policies::TRIALS),
+    ("eager", eager::TRIALS),
+    ("incidents", incidents::TRIALS),
+    ("locals", locals::TRIALS),
+    ("callbacks", callbacks::TRIALS),
+    ("remote", remote::TRIALS),
+    ("task_list", task_list::TRIALS),
     ("wakers", wakers::TRIALS),
     ("reentry", reentry::TRIALS),
     ("timers", timers::TRIALS),

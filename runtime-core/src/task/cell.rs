@@ -147,7 +147,7 @@ impl<F: Future> TaskCell<F> {
             _ => None,
         };
         if let Some(error) = error {
-            error.report();
+            error.report_to(self.header.runtime);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::contain::forget_payload;
 use crate::incident::{self, Incident};
+use crate::registry::RuntimeId;
 
 use super::TaskInfo;
 
@@ -70,13 +71,14 @@ impl JoinError {
         }
     }
 
-    /// Reports a panic that nobody will hear of otherwise.
-    pub(super) fn report(self) {
+    /// Reports a panic that nobody will hear of otherwise to the runtime of its task.
+    pub(super) fn report_to(self, runtime: RuntimeId) {
         let Some((payload, task)) = self.into_parts() else { return };
-        match &task {
-            Some(task) => incident::report(&Incident::TaskPanicked { task, payload: &*payload }),
-            None => incident::report(&Incident::Panicked { what: "a task", payload: &*payload }),
-        }
+        let incident = match &task {
+            Some(task) => Incident::TaskPanicked { task, payload: &*payload },
+            None => Incident::Panicked { what: "a task", payload: &*payload },
+        };
+        incident::report_of(runtime, &incident);
         forget_payload(payload);
     }
 

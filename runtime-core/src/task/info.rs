@@ -45,7 +45,7 @@ pub enum State {
         awaits: Awaits,
         /// For how many things else.
         others: u32,
-        /// If it waits for a timer: how long that takes yet.
+        /// If it waits for a timer that fires some day: how long that takes yet.
         left: Option<Duration>,
     },
 }
@@ -58,7 +58,9 @@ impl Details {
             Activity::Ready => State::Ready,
             Activity::Waiting(noted) => {
                 let left = match noted.last {
-                    Awaits::Timer { deadline } => Some(deadline.saturating_since(now)),
+                    Awaits::Timer { deadline } if deadline != Nanos::NEVER => {
+                        Some(deadline.saturating_since(now))
+                    }
                     _ => None,
                 };
                 State::Waiting { awaits: noted.last, others: noted.count.saturating_sub(1), left }
@@ -118,7 +120,7 @@ impl fmt::Display for State {
         match awaits {
             Awaits::Unknown => f.write_str("waits for something of its own")?,
             Awaits::Operation { name, fd } => write!(f, "waits for {name} on fd {fd}")?,
-            Awaits::Timer { .. } => f.write_str("waits for a timer")?,
+            Awaits::Timer { .. } => f.write_str("waits for a timer that never fires")?,
             Awaits::Task(task) => write!(f, "waits for task {task}")?,
             Awaits::Named(name) => write!(f, "waits for {name}")?,
         }
@@ -158,9 +160,8 @@ impl TaskTree {
     pub(crate) fn of(core: &Core) -> Self {
         let now = core.now();
         let mut tasks = Vec::new();
-        let current = core.current.get();
         core.tasks.for_each(|id, details, activity| {
-            let activity = if id == current { Activity::Running } else { activity };
+            let activity = if core.is_polled(id) { Activity::Running } else { activity };
             tasks.push(details.info(id, activity, now));
         });
         Self { tasks }
@@ -171,6 +172,9 @@ impl TaskTree {
         &self.tasks
     }
 }
+
+/// Deeper tasks are drawn no further to the right: the room of a long chain would be its length squared.
+const MAX_INDENTED: usize = 64;
 
 impl fmt::Display for TaskTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -189,7 +193,7 @@ impl fmt::Display for TaskTree {
         };
         enter(&mut left, None, 0);
         while let Some((place, depth)) = left.pop() {
-            writeln!(f, "{:1$}{2}", "", 2 * depth, self.tasks[place])?;
+            writeln!(f, "{:1$}{2}", "", 2 * depth.min(MAX_INDENTED), self.tasks[place])?;
             enter(&mut left, Some(place), depth + 1);
         }
         Ok(())

@@ -69,8 +69,9 @@ impl<T: 'static> JoinHandle<T> {
     /// Outside of a running runtime. A panic of `callback` is reported as that of any task without a handle.
     #[track_caller]
     pub fn on_done(self, callback: impl FnOnce(Result<T, JoinError>) + 'static) {
-        // Eager: it must be the task's joiner before the task can finish, to get its place in the queue then.
-        let options = Options { eager: true, ..Options::here() };
+        // Eager: it must be the task's joiner before the task can finish, to get its place in the queue then. If the
+        // task has finished, that place is the end of the queue now.
+        let options = Options { eager: !self.is_finished(), ..Options::here() };
         drop(spawn_with(options, async move { callback(self.await) }));
     }
 }

@@ -32,7 +32,10 @@ pub fn get(key: Key) -> Result<Option<Value>, NoTask> {
 ///
 /// [`NoTask`] if no task of a runtime is running on this thread. Then `value` is dropped.
 pub fn replace(key: Key, value: Option<Value>) -> Result<Option<Value>, NoTask> {
+    // Dropped after all borrows have ended, if there is no task: it is a user's.
+    let mut value = value;
     with_locals(|locals| {
+        let value = value.take();
         let list = Rc::make_mut(locals.get_or_insert_default());
         let place = list.iter().position(|(other, _)| *other == key);
         match (place, value) {

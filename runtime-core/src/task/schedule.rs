@@ -1,6 +1,7 @@
 //! Who is ready, and who of them runs next.
 
 use std::cell::{Cell, RefCell};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use crate::contain::{self, contain, drop_contained};
@@ -8,6 +9,9 @@ use crate::policy::{Policy, Ready};
 
 use super::table::Table;
 use super::{Task, TaskId, Tasks};
+
+/// A policy that chooses so many tasks in a row that are not ready is beyond hope.
+const MAX_WRONG_CHOICES: u32 = 10_000;
 
 /// What the loop runs next.
 pub(crate) enum Next {
@@ -56,6 +60,16 @@ impl Tasks {
         if self.schedule.has_policy.get() { self.chosen() } else { self.table.borrow_mut().first_ready() }
     }
 
+    pub(crate) fn has_policy(&self) -> bool {
+        self.schedule.has_policy.get()
+    }
+
+    /// Drops the policy: nobody runs any more.
+    pub(crate) fn drop_policy(&self) {
+        self.schedule.has_policy.set(false);
+        drop_contained(self.schedule.policy.take());
+    }
+
     #[cold]
     fn chosen(&self) -> Option<Next> {
         let Schedule { has_policy, policy, held, .. } = &self.schedule;
@@ -78,24 +92,29 @@ impl Tasks {
     /// Tells the policy who is ready, and asks it who shall run.
     fn ask(&self, policy: &mut dyn Policy) -> Option<Next> {
         let Schedule { held, declined, .. } = &self.schedule;
-        while let Some(ready) = self.next_to_tell_of() {
+        // Those that it spawns or wakes itself are for the next time, or this might never end.
+        let ready = self.table.borrow().ready.len();
+        for _ in 0..ready {
+            let Some(ready) = self.next_to_tell_of() else { break };
             held.update(|held| held + 1);
             policy.push(ready);
         }
-        // It may name tasks that have ended; never more than it was told of.
-        for _ in 0..held.get() {
+        if held.get() == 0 {
+            return None;
+        }
+        for _ in 0..=MAX_WRONG_CHOICES {
             let Some(id) = policy.pop() else {
                 declined.set(true);
                 return None;
             };
-            held.update(|held| held - 1);
             let next = self.table.borrow_mut().take(id);
             if next.is_some() {
+                held.update(|held| held.saturating_sub(1));
                 declined.set(false);
                 return next;
             }
         }
-        None
+        resume_unwind(Box::new("it keeps choosing tasks that are not ready"))
     }
 
     fn next_to_tell_of(&self) -> Option<Ready> {

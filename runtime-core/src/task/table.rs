@@ -112,7 +112,8 @@ impl Tasks {
     /// Schedules a task, unless it already is, or is gone.
     pub(crate) fn wake(&self, id: TaskId) {
         let table = &mut *self.table.borrow_mut();
-        if let Some(slot) = table.slot(id).filter(|slot| !slot.scheduled) {
+        // In a vacant slot, the next task would be scheduled twice.
+        if let Some(slot) = table.slot(id).filter(|slot| slot.alive && !slot.scheduled) {
             slot.scheduled = true;
             table.ready.push_back(id);
         }
@@ -142,11 +143,11 @@ impl Tasks {
         Some(f(&mut table.details[id.slot as usize]))
     }
 
-    /// Calls `f`, which is none of users' code, with each task.
+    /// Calls `f`, which is none of users' code, with each task that has not finished.
     pub(crate) fn for_each(&self, mut f: impl FnMut(TaskId, &Details, Activity)) {
         let table = self.table.borrow();
         let slots = table.slots.iter().zip(&table.details).enumerate();
-        for (place, (slot, details)) in slots.filter(|(_, (slot, _))| slot.alive) {
+        for (place, (slot, details)) in slots.filter(|(_, (slot, _))| slot.has_unfinished()) {
             let id = TaskId { slot: place as u32, generation: slot.generation };
             f(id, details, slot.activity(details));
         }
@@ -172,21 +173,26 @@ impl Tasks {
         join::discard(task);
     }
 
-    /// Drops the futures of all tasks, and of up to `late` that doing so spawns. `false`: there were more.
-    pub(crate) fn cancel_all(&self, late: usize) -> bool {
+    /// Drops the futures of all tasks, and of up to `late` that doing so spawns. `false`: there were more. `enter` is
+    /// told whose future is dropped.
+    pub(crate) fn cancel_all(&self, late: usize, enter: impl Fn(TaskId)) -> bool {
         let mut left = None;
         loop {
-            let tasks: Vec<_> = self.table.borrow_mut().take_all();
+            // They keep their slots: the drops of futures may ask for the task-locals.
+            let tasks: Vec<_> =
+                self.table.borrow().slots.iter().filter_map(|slot| slot.task.clone()).collect();
             if tasks.is_empty() {
                 return true;
             }
             // The first round does not count.
             left = Some(left.map_or(late, |left: usize| left.saturating_sub(tasks.len())));
-            tasks.iter().for_each(|(_, task)| task.cancel());
-            for (id, task) in tasks {
-                drop_contained(self.with_details(id, Details::take_users));
-                // An output that nobody will take.
-                join::discard(task);
+            for task in tasks {
+                let id = task.header().id;
+                enter(id);
+                task.cancel();
+                enter(TaskId::NONE);
+                // Its task-locals, and an output that nobody will take.
+                self.forget(id, task);
             }
             if left == Some(0) {
                 return false;
@@ -196,7 +202,8 @@ impl Tasks {
 
     /// Gives up on the tasks that are still there: they are never dropped.
     pub(crate) fn leak(&self) {
-        std::mem::forget(self.table.borrow_mut().take_all());
+        let Table { slots, .. } = &mut *self.table.borrow_mut();
+        slots.iter_mut().for_each(|slot| std::mem::forget(slot.task.take()));
     }
 }
 
@@ -204,15 +211,6 @@ impl Table {
     #[inline]
     pub(super) fn slot(&mut self, id: TaskId) -> Option<&mut Slot> {
         self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)
-    }
-
-    /// Takes the tasks out of their slots, which they keep.
-    fn take_all(&mut self) -> Vec<(TaskId, Rc<dyn Task>)> {
-        let take = |(place, slot): (usize, &mut Slot)| {
-            let id = TaskId { slot: place as u32, generation: slot.generation };
-            slot.task.take().map(|task| (id, task))
-        };
-        self.slots.iter_mut().enumerate().filter_map(take).collect()
     }
 
     fn add_slot(&mut self, inbox: &Inbox) -> u32 {
@@ -226,6 +224,11 @@ impl Table {
 }
 
 impl Slot {
+    /// In a shutdown, tasks that have finished keep their slots for a while.
+    fn has_unfinished(&self) -> bool {
+        self.alive && self.task.as_ref().is_none_or(|task| !task.header().finished.get())
+    }
+
     fn next_generation(&mut self) {
         self.generation = (self.generation + 1) % TaskId::GENERATIONS;
     }
