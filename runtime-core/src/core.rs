@@ -19,25 +19,22 @@ use crate::clock::Nanos;
 use crate::contain::wake_contained;
 use crate::context;
 use crate::inbox::Inbox;
-use crate::incident::{self, Incident};
-use crate::mailbox::{Letter, MAIL_SLOT, Mailbox};
+use crate::incident;
+use crate::mailbox::{MAIL_SLOT, Mailbox};
 use crate::op::{Op, Token};
 use crate::operations::{Completer, Operations};
 use crate::pool::Pool;
 use crate::reactor::{Completion, Reactor, Turn, Wait};
 use crate::registry::{self, RuntimeId};
 use crate::runtime::Config;
-use crate::task::{self, Activity, Header, Next, Options, Origin, Task, TaskCell, TaskId, TaskInfo, Tasks};
-use crate::{JoinHandle, sys};
+use crate::sys;
+use crate::task::{self, Next, Origin, TaskId, Tasks};
 
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
 const STEP_LIMIT: Duration = Duration::from_millis(1);
 
 /// After so many polls a step looks at the clock, which costs about as much as one poll.
 const POLLS_PER_LOOK: u32 = 16;
-
-/// How many times a task may succeed in one poll before it must give way to others.
-const TRIES_PER_POLL: u32 = 64;
 
 /// All that a runtime consists of. Shared by the runtime, its sockets, and the thread that runs it.
 pub(crate) struct Core {
@@ -61,20 +58,20 @@ pub(crate) struct Core {
     /// The last turn left sockets unsettled.
     postponed: Cell<bool>,
     polls_per_step: u32,
-    tries_left: Cell<u32>,
+    pub(crate) tries_left: Cell<u32>,
     /// The task that is being polled, or [`TaskId::NONE`].
     pub(crate) current: Cell<TaskId>,
     /// Those in the middle of whose polls it was spawned, eagerly.
-    outer: RefCell<Vec<TaskId>>,
+    pub(crate) outer: RefCell<Vec<TaskId>>,
     /// Any task has ever set a task-local.
     pub(crate) uses_locals: Cell<bool>,
     /// When the step began.
-    time: Cell<Nanos>,
+    pub(crate) time: Cell<Nanos>,
     /// A poll that takes longer is an incident.
-    slow_poll: Option<Duration>,
+    pub(crate) slow_poll: Option<Duration>,
     pub(crate) on_incident: Option<incident::Hook>,
     /// Made when the first handle is.
-    mailbox: OnceCell<Arc<Mailbox>>,
+    pub(crate) mailbox: OnceCell<Arc<Mailbox>>,
     /// The runtime is being dropped: no operation may start any more.
     pub(crate) closing: Cell<bool>,
     /// A turn of the reactor is under way.
@@ -166,92 +163,6 @@ impl Core {
         }
     }
 
-    #[inline]
-    fn next(&self) -> Option<Next> {
-        if self.tasks.has_policy() {
-            // What the policy spawns is nobody's child.
-            self.current.set(TaskId::NONE);
-        }
-        self.tasks.next()
-    }
-
-    /// Brings the time up to date for what is spawned while no `block_on` runs.
-    pub(crate) fn look_at_clock(&self) {
-        if context::try_with(|core| core.serial == self.serial) != Some(true) {
-            self.time.set(self.now());
-        }
-    }
-
-    #[inline]
-    #[track_caller]
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let origin = self.origin(Location::caller());
-        let make = |id| TaskCell::new(Header::new(self.id, id), future);
-        let task = self.tasks.insert(&self.inbox, origin, true, make);
-        if self.uses_locals.get() {
-            self.inherit_locals(task.header().id);
-        }
-        JoinHandle::new(task)
-    }
-
-    pub(crate) fn spawn_with<F: Future + 'static>(
-        &self,
-        options: Options,
-        future: F,
-    ) -> JoinHandle<F::Output> {
-        let Options { name, priority, eager, inherit, site } = options;
-        // What is spawned while the runtime is being dropped is dropped, too, and never polled.
-        let eager = eager && !self.closing.get();
-        let make = |id| TaskCell::new(Header::new(self.id, id), future);
-        let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, make);
-        let id = task.header().id;
-        self.tasks.with_details(id, |details| details.set_extras(name, priority));
-        if inherit && self.uses_locals.get() {
-            self.inherit_locals(id);
-        }
-        if eager {
-            self.run_within(id, Rc::clone(&task) as Rc<dyn task::Task>);
-        }
-        JoinHandle::new(task)
-    }
-
-    /// Of a task that is about to be spawned.
-    #[inline]
-    fn origin(&self, site: &'static Location<'static>) -> Origin {
-        Origin { parent: self.current.get(), site, born: self.time.get() }
-    }
-
-    #[cold]
-    fn inherit_locals(&self, child: TaskId) {
-        let locals = self.tasks.with_details(self.current.get(), |parent| parent.locals.clone()).flatten();
-        if locals.is_some() {
-            self.tasks.with_details(child, |child| child.locals = locals);
-        }
-    }
-
-    /// What there is to say of the task that is being polled, or was until now.
-    pub(crate) fn info(&self, id: TaskId) -> Option<TaskInfo> {
-        let now = self.now();
-        self.tasks.with_details(id, |details| details.info(id, Activity::Running, now))
-    }
-
-    /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
-    /// left it is woken, to go on after the others have had their turn.
-    pub(crate) fn poll_try(&self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.tries_left.get().checked_sub(1) {
-            Some(left) => {
-                self.tries_left.set(left);
-                Poll::Ready(())
-            }
-            None => {
-                // Refused once, not for good: whoever polls may be another executor, which never comes back here.
-                self.tries_left.set(TRIES_PER_POLL);
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-        }
-    }
-
     /// Asks the reactor something.
     ///
     /// # Errors
@@ -328,18 +239,6 @@ impl Core {
         self.fire_timers();
     }
 
-    /// Makes a task of each letter, so that each has a panic of its own.
-    fn deliver(&self) {
-        for Letter { site, call } in self.mailbox().take() {
-            drop(self.spawn_with(Options { site, ..Options::here() }, async move { call() }));
-        }
-    }
-
-    /// Where other threads leave work.
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        self.mailbox.get_or_init(|| Arc::new(Mailbox::new(Arc::clone(&self.inbox))))
-    }
-
     /// One turn of the reactor, and the wakes that come of it. A socket that one of the wakes drops is closed in the
     /// next turn, or by the `flush` that this is part of. While no `block_on` runs, a wake may also run the runtime
     /// or drop it: the turns within this one deliver what it has yet to deliver.
@@ -399,60 +298,6 @@ impl Core {
 
     pub(crate) fn pop_timer(&self, now: Nanos) -> Option<Waker> {
         self.timers.borrow_mut().pop_expired(now.0)
-    }
-
-    #[inline]
-    fn run(&self, id: TaskId, task: Rc<dyn task::Task>) {
-        self.tries_left.set(TRIES_PER_POLL);
-        self.current.set(id);
-        let finished = self.watch(id, || task.poll(&task::waker(self.id, id)));
-        if finished {
-            self.tasks.forget(id, task);
-            task::take_noted();
-        } else if let Some(noted) = task::take_noted() {
-            self.tasks.note(id, noted);
-        }
-    }
-
-    /// Whether a task is being polled.
-    pub(crate) fn is_polled(&self, id: TaskId) -> bool {
-        self.current.get() == id || self.outer.borrow().contains(&id)
-    }
-
-    /// Runs a task in the middle of another's poll.
-    fn run_within(&self, id: TaskId, task: Rc<dyn task::Task>) {
-        let (current, tries_left, noted) = (self.current.get(), self.tries_left.get(), task::take_noted());
-        self.outer.borrow_mut().push(current);
-        self.run(id, task);
-        self.outer.borrow_mut().pop();
-        self.current.set(current);
-        self.tries_left.set(tries_left);
-        task::put_back_noted(noted);
-    }
-
-    fn run_root<T>(&self, id: TaskId, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-        self.tries_left.set(TRIES_PER_POLL);
-        self.current.set(id);
-        let result = self.watch(id, poll);
-        if let Some(noted) = task::take_noted() {
-            self.tasks.note(id, noted);
-        }
-        result
-    }
-
-    /// Calls `poll`, and reports it if it took too long.
-    #[inline]
-    fn watch<T>(&self, id: TaskId, poll: impl FnOnce() -> T) -> T {
-        let Some(limit) = self.slow_poll else { return poll() };
-        let start = self.now();
-        let result = poll();
-        let took = self.now().saturating_since(start);
-        if took > limit
-            && let Some(task) = &self.info(id)
-        {
-            incident::report(&Incident::SlowPoll { task, took });
-        }
-        result
     }
 
     /// Performs what is staged, unless a turn is under way, which then is part of a `flush`.

@@ -1,0 +1,100 @@
+//! Polls of tasks: who is next, what holds while a task runs, and what is kept afterwards.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use crate::core::Core;
+use crate::incident::{self, Incident};
+use crate::task::{self, Activity, Next, Task, TaskId, TaskInfo};
+
+/// How many times a task may succeed in one poll before it must give way to others.
+const TRIES_PER_POLL: u32 = 64;
+
+impl Core {
+    /// What is to be polled next.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<Next> {
+        if self.tasks.has_policy() {
+            // What the policy spawns is nobody's child.
+            self.current.set(TaskId::NONE);
+        }
+        self.tasks.next()
+    }
+
+    #[inline]
+    pub(crate) fn run(&self, id: TaskId, task: Rc<dyn Task>) {
+        self.tries_left.set(TRIES_PER_POLL);
+        self.current.set(id);
+        let finished = self.watch(id, || task.poll(&task::waker(self.id, id)));
+        if finished {
+            self.tasks.forget(id, task);
+            task::take_noted();
+        } else if let Some(noted) = task::take_noted() {
+            self.tasks.note(id, noted);
+        }
+    }
+
+    /// Whether a task is being polled.
+    pub(crate) fn is_polled(&self, id: TaskId) -> bool {
+        self.current.get() == id || self.outer.borrow().contains(&id)
+    }
+
+    /// Runs a task in the middle of another's poll.
+    pub(crate) fn run_within(&self, id: TaskId, task: Rc<dyn Task>) {
+        let (current, tries_left, noted) = (self.current.get(), self.tries_left.get(), task::take_noted());
+        self.outer.borrow_mut().push(current);
+        self.run(id, task);
+        self.outer.borrow_mut().pop();
+        self.current.set(current);
+        self.tries_left.set(tries_left);
+        task::put_back_noted(noted);
+    }
+
+    pub(crate) fn run_root<T>(&self, id: TaskId, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        self.tries_left.set(TRIES_PER_POLL);
+        self.current.set(id);
+        let result = self.watch(id, poll);
+        if let Some(noted) = task::take_noted() {
+            self.tasks.note(id, noted);
+        }
+        result
+    }
+
+    /// Calls `poll`, and reports it if it took too long.
+    #[inline]
+    fn watch<T>(&self, id: TaskId, poll: impl FnOnce() -> T) -> T {
+        let Some(limit) = self.slow_poll else { return poll() };
+        let start = self.now();
+        let result = poll();
+        let took = self.now().saturating_since(start);
+        if took > limit
+            && let Some(task) = &self.info(id)
+        {
+            incident::report(&Incident::SlowPoll { task, took });
+        }
+        result
+    }
+
+    /// What there is to say of the task that is being polled, or was until now.
+    pub(crate) fn info(&self, id: TaskId) -> Option<TaskInfo> {
+        let now = self.now();
+        self.tasks.with_details(id, |details| details.info(id, Activity::Running, now))
+    }
+
+    /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
+    /// left it is woken, to go on after the others have had their turn.
+    pub(crate) fn poll_try(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match self.tries_left.get().checked_sub(1) {
+            Some(left) => {
+                self.tries_left.set(left);
+                Poll::Ready(())
+            }
+            None => {
+                // Refused once, not for good: whoever polls may be another executor, which never comes back here.
+                self.tries_left.set(TRIES_PER_POLL);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
