@@ -1,22 +1,23 @@
 //! Accepting.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream as StdStream};
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
-use carhop::spawn;
 use carhop::time::{sleep, timeout};
+use carhop::{spawn, yield_now};
 use futures::poll;
 use socket2::{Domain, Socket, Type};
 
-use crate::machine::Shortage;
+use crate::machine::{Shortage, descriptors};
 
 use super::support::{connection, listener, reset};
 use super::{Env, trials};
 
 trials!(
     more_connections_than_may_wait_untaken,
+    it_pauses_beside_a_task_that_is_always_ready,
     two_listeners,
     two_listeners_on_one_port,
     one_listener_in_two_runtimes,
@@ -50,6 +51,33 @@ fn more_connections_than_may_wait_untaken(env: &Env) {
             "no more than were made"
         );
         drop(connection(&listener).await);
+    });
+}
+
+fn it_pauses_beside_a_task_that_is_always_ready(env: &Env) {
+    const CLIENTS: usize = 200;
+    env.run(async {
+        let listener = listener().await;
+        let addr = listener.local_addr().unwrap();
+        assert!(poll!(Box::pin(listener.accept())).is_pending());
+        let busy = spawn(async {
+            loop {
+                yield_now().await;
+            }
+        });
+        let open = || descriptors().unwrap().len();
+        let before = open();
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            clients.push(StdStream::connect(addr).unwrap());
+            // More than two steps of the loop, which takes in what has come each time.
+            for _ in 0..600 {
+                yield_now().await;
+            }
+        }
+        let accepted = open() - before - CLIENTS;
+        assert!((1..CLIENTS / 2).contains(&accepted), "nobody takes them, and {accepted} are accepted");
+        busy.abort();
     });
 }
 

@@ -2,8 +2,11 @@
 
 use std::cell::RefCell;
 use std::future::pending;
+use std::mem;
 use std::net::SocketAddr;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use carhop::net::TcpStream;
@@ -24,6 +27,7 @@ trials!(
     panics_in_drops_are_contained_while_unwinding,
     a_drop_may_spawn,
     drops_that_spawn_without_end,
+    timers_and_tasks_whose_drops_bring_forth_each_other,
     a_runtime_within_a_task_of_another,
     a_runtime_kept_in_a_thread_local,
     never_run,
@@ -213,6 +217,39 @@ fn drops_that_spawn_without_end(env: &Env) {
     }
     // It says so on stderr, and ends.
     promptly(|| drop(runtime));
+}
+
+fn timers_and_tasks_whose_drops_bring_forth_each_other(env: &Env) {
+    /// A waker that spawns a task when it is dropped.
+    struct Egg(Arc<AtomicU32>);
+    impl Wake for Egg {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Egg {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            drop(spawn(hen(Arc::clone(&self.0))));
+        }
+    }
+    /// A task that sets a timer when it is dropped, and leaves it with such a waker.
+    fn hen(eggs: Arc<AtomicU32>) -> impl Future<Output = ()> {
+        let lay = OnDrop(move || {
+            let mut timer = Box::pin(sleep(Duration::from_secs(3600)));
+            let waker = Waker::from(Arc::new(Egg(Arc::clone(&eggs))));
+            assert!(timer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            mem::forget(timer);
+        });
+        async move {
+            let _lay = lay;
+            pending().await
+        }
+    }
+    let (runtime, eggs) = (env.runtime(), Arc::default());
+    drop(runtime.spawn(hen(Arc::clone(&eggs))));
+    // It says so on stderr, and ends.
+    promptly(|| drop(runtime));
+    let eggs = eggs.load(Ordering::Relaxed);
+    assert!(eggs > 1, "a timer has gone and brought forth a task, and so on: {eggs}");
 }
 
 fn a_runtime_within_a_task_of_another(env: &Env) {
