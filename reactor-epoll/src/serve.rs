@@ -95,7 +95,7 @@ impl EpollReactor {
                     self.welcome(result);
                     done.push(Completion { token, result, more: true, chunk: None });
                 }
-                Err(error) if is_about_one_connection(&error) => {}
+                Err(error) if error.raw_os_error().is_some_and(sys::is_about_one_connection) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.table.get(fd.as_raw_fd()).readable = false;
                     return;
@@ -170,23 +170,4 @@ fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<C
         }
     }
     Then::Yield
-}
-
-/// Errors that are of a connection that was lost before it was accepted, rather than of the listener. accept(2)
-/// says to go on to the next one.
-fn is_about_one_connection(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EPROTO
-                | libc::EINTR
-                | libc::ENETDOWN
-                | libc::ENOPROTOOPT
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::EHOSTUNREACH
-                | libc::ENETUNREACH
-        )
-    )
 }

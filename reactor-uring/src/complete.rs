@@ -7,6 +7,7 @@
 use io_uring::cqueue;
 use runtime_core::op::{Op, Token};
 use runtime_core::reactor::Completion;
+use runtime_core::sys;
 
 use crate::UringReactor;
 use crate::flights::Flight;
@@ -101,9 +102,7 @@ fn outcome(flight: &Flight, result: i32, more: bool) -> (bool, Next) {
     match flight.op {
         Op::Accept { .. } if result >= 0 => (true, or_else(Next::Restart)),
         // The connection died in the queue (fault 35). The listener did not.
-        Op::Accept { .. } if matches!(-result, libc::ECONNABORTED | libc::EPROTO) => {
-            (false, or_else(Next::Restart))
-        }
+        Op::Accept { .. } if sys::is_about_one_connection(-result) => (false, or_else(Next::Restart)),
         Op::Receive { .. } if result > 0 => (true, or_else(Next::Restart)),
         Op::Receive { .. } if result == -libc::ENOBUFS => (false, or_else(Next::Park)),
         Op::Receive { .. } if result == -libc::ECANCELED && flight.recalled => {
@@ -150,6 +149,7 @@ mod tests {
             (ACCEPT, 9, false, true, Next::Restart, CANCELED),
             (ACCEPT, -libc::ECONNABORTED, false, false, Next::Restart, CANCELED),
             (ACCEPT, -libc::EPROTO, true, false, Next::Continue, Next::Continue),
+            (ACCEPT, -libc::ENETDOWN, false, false, Next::Restart, CANCELED),
             (ACCEPT, -libc::EMFILE, false, false, Next::End(-libc::EMFILE), Next::End(-libc::EMFILE)),
             (RECEIVE, 5, true, true, Next::Continue, Next::Continue),
             (RECEIVE, 5, false, true, Next::Restart, CANCELED),

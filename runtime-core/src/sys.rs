@@ -45,6 +45,23 @@ pub fn receive(fd: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<usize> {
     if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
 }
 
+/// Whether this error of accept(2) is of a connection that was lost before it was accepted, rather than of the
+/// listener. The man page says to go on to the next one.
+pub fn is_about_one_connection(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ECONNABORTED
+            | libc::EPROTO
+            | libc::EINTR
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::ENETUNREACH
+    )
+}
+
 /// See [`crate::Reactor::control`].
 pub fn control(fd: BorrowedFd<'_>, request: Control<'_>) -> io::Result<()> {
     let socket = SockRef::from(&fd);
