@@ -1,0 +1,43 @@
+//! Where it is measured: cores, network, limits, and what to say about the machine.
+
+mod cores;
+mod limits;
+mod machine;
+mod network;
+
+use std::fmt;
+
+use serde::Serialize;
+
+pub use cores::{Cores, pinned_to};
+pub use limits::allow_descriptors;
+pub use machine::Machine;
+pub use network::Network;
+
+use crate::failure::Failure;
+
+/// What holds for all measurements of a run.
+#[derive(Serialize)]
+pub struct Environment {
+    pub machine: Machine,
+    pub cores: Cores,
+    pub network: Network,
+}
+
+impl Environment {
+    /// Pins this thread to the core of the load, and moves it into a network namespace of its own if
+    /// `own_network`. No other thread may run yet.
+    pub fn prepare(own_network: bool) -> Result<Self, Failure> {
+        let cores = Cores::choose();
+        let network = Network::prepare(own_network, cores.server)?;
+        Ok(Self { machine: Machine::look(), cores, network })
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.machine)?;
+        writeln!(f, "{}", self.cores)?;
+        write!(f, "{}", self.network)
+    }
+}

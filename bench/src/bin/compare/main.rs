@@ -1,0 +1,88 @@
+//! Compares echo servers under load: carhop on each backend, and any other.
+//!
+//! ```text
+//! cargo run --release -p bench --bin compare -- --quick
+//! cargo run --release -p bench --bin compare -- --scenario 50x64 --rate 20000 --svg plots --json all.json
+//! cargo run --release -p bench --bin compare -- --server mine='./my-server --port {port}'
+//! ```
+//!
+//! The flow: [`options`] and [`scenario`] say what to do. [`environment`] gives server and load a core each
+//! and, as root, a network of their own. [`rounds`] starts [`servers`], one after the other, in turns, has
+//! [`load`] send requests, and [`syscalls`] counted apart from that. [`record`] keeps what came out, and
+//! [`report`] makes a table of it, JSON and plots.
+//!
+//! The exit code is 0; 1 if anything failed, with the other results printed; 2 after a mistake on the command
+//! line; 130 after ctrl-C, with the results until then.
+#![forbid(unsafe_code)]
+
+mod environment;
+mod failure;
+mod interrupt;
+mod load;
+mod options;
+mod progress;
+mod record;
+mod report;
+mod rounds;
+mod scenario;
+mod servers;
+mod syscalls;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use environment::Environment;
+use failure::Failure;
+use interrupt::Interrupt;
+use options::{Options, Role};
+use progress::complain;
+use record::Comparison;
+use report::Outputs;
+use rounds::Rounds;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let result = match &options.role {
+        Some(Role::Serve { name, port }) => {
+            servers::serve(name, *port).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
+        }
+        None if options.list => {
+            report::list();
+            Ok(ExitCode::SUCCESS)
+        }
+        None => compare(&options),
+    };
+    result.unwrap_or_else(|failure| {
+        complain(format_args!("error: {failure}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn compare(options: &Options) -> Result<ExitCode, Failure> {
+    let interrupt = Interrupt::listen()?;
+    let scenarios = options.scenarios();
+    let (contenders, skipped) =
+        servers::choose(&options.server, &options.only).unwrap_or_else(|mistake| Options::mistake(&mistake));
+    for skipped in &skipped {
+        complain(format_args!("{} is skipped: {}", skipped.name, skipped.reason));
+    }
+    if contenders.is_empty() {
+        return Err(Failure::Because("there is no server to measure".to_owned()));
+    }
+    // Before anything takes time.
+    let outputs = Outputs::prepare(options)?;
+    let environment = Environment::prepare(!options.no_netns)?;
+    report::heading(options, &environment);
+
+    let mut comparison = Comparison::new(options, environment, skipped);
+    let rounds = Rounds::new(options, &contenders, &scenarios, &interrupt);
+    let interrupted = rounds.run(&mut comparison).is_err();
+    report::table(&comparison);
+    outputs.write(&comparison)?;
+    Ok(match (interrupted, comparison.anything_failed()) {
+        (true, _) => ExitCode::from(130),
+        (false, true) => ExitCode::FAILURE,
+        (false, false) => ExitCode::SUCCESS,
+    })
+}

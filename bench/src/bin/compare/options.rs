@@ -1,0 +1,147 @@
+//! The command line.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use crate::scenario::{Pace, Scenario, Wanted};
+
+/// Compares echo servers: carhop's on each backend, and others.
+///
+/// Each round starts each server once, in turns, with a load of this program's own, and measures it for a
+/// while. The table has the medians of the rounds.
+#[derive(Parser)]
+pub struct Options {
+    /// What the clients do: CONNECTIONSxBYTES[xPIPELINE], such as 50x64, 1000x16k or 50x64x16, or the name of a
+    /// set (see --list). May be given several times.
+    #[arg(long, value_name = "SCENARIO")]
+    scenario: Vec<Wanted>,
+
+    /// Requests a second, in all, whether or not the server keeps up; latency then counts from when a request
+    /// was due. Without it, each answer brings the next request.
+    #[arg(long, value_name = "REQUESTS")]
+    rate: Option<NonZeroU64>,
+
+    /// How long to measure a server in each round; it warms up for a quarter of that before.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    secs: Option<Duration>,
+
+    /// How many rounds.
+    #[arg(long)]
+    rounds: Option<NonZeroU32>,
+
+    /// Another server: a shell command, in which {port} stands for the port of 127.0.0.1 to listen on. May be
+    /// given several times.
+    #[arg(long, value_name = "NAME='COMMAND {port}'")]
+    pub server: Vec<Named>,
+
+    /// Only this server. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+
+    /// Checks each byte that comes back. It costs the load time, so figures are not those of a run without.
+    #[arg(long)]
+    pub verify: bool,
+
+    /// Writes everything that was measured, round by round.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Draws latency and throughput of each scenario.
+    #[arg(long, value_name = "DIR")]
+    pub svg: Option<PathBuf>,
+
+    /// Under a minute: --scenario quick --rounds 3 --secs 1, as far as they are not given.
+    #[arg(long)]
+    quick: bool,
+
+    /// How long a server may take to listen, or to answer.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    pub patience: Duration,
+
+    /// Stays in the machine's network. Root gets a network namespace of its own otherwise.
+    #[arg(long)]
+    pub no_netns: bool,
+
+    /// Lists servers and sets of scenarios.
+    #[arg(long)]
+    pub list: bool,
+
+    #[command(subcommand)]
+    pub role: Option<Role>,
+}
+
+/// What the program starts itself as.
+#[derive(clap::Subcommand)]
+pub enum Role {
+    /// A built-in server.
+    #[command(hide = true)]
+    Serve { name: String, port: u16 },
+}
+
+/// A server of the user's.
+#[derive(Clone)]
+pub struct Named {
+    pub name: String,
+    pub command: String,
+}
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, command)) if !name.trim().is_empty() && command.contains("{port}") => {
+                Ok(Self { name: name.trim().to_owned(), command: command.to_owned() })
+            }
+            _ => Err("it is not NAME='COMMAND {port}', with {port} where the port belongs".to_owned()),
+        }
+    }
+}
+
+impl Options {
+    /// In order, each once.
+    pub fn scenarios(&self) -> Vec<Scenario> {
+        let name = if self.quick { "quick" } else { "default" };
+        let chosen = if self.scenario.is_empty() { &[Wanted::set(name)][..] } else { &self.scenario };
+        let mut scenarios: Vec<Scenario> = Vec::new();
+        for scenario in chosen.iter().flat_map(|wanted| &wanted.0) {
+            if !scenarios.contains(scenario) {
+                scenarios.push(*scenario);
+            }
+        }
+        if self.rate.is_some() && scenarios.iter().any(|scenario| scenario.pipeline > 1) {
+            Self::mistake("--rate sends what is due: there is no pipeline in its scenarios");
+        }
+        scenarios
+    }
+
+    pub fn pace(&self) -> Pace {
+        self.rate.map_or(Pace::Closed, |per_second| Pace::Fixed { per_second })
+    }
+
+    pub fn window(&self) -> Duration {
+        self.secs.unwrap_or(Duration::from_secs(if self.quick { 1 } else { 2 }))
+    }
+
+    pub fn rounds(&self) -> u32 {
+        self.rounds.map_or(if self.quick { 3 } else { 5 }, NonZeroU32::get)
+    }
+
+    /// Ends the program as clap does after a mistake on the command line.
+    pub fn mistake(what: &str) -> ! {
+        Self::command().error(ErrorKind::ValueValidation, what).exit()
+    }
+}
+
+/// More than nothing, and not so much that nobody would live to see the end.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.001..=86_400.0).contains(seconds));
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "it is not a number of seconds, up to a day".to_owned())
+}

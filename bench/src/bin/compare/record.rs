@@ -1,0 +1,303 @@
+//! What was measured, as JSON has it.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use crate::environment::Environment;
+use crate::load::Window;
+use crate::options::Options;
+use crate::scenario::{Pace, Scenario};
+use crate::servers::{Contender, Skipped};
+use crate::syscalls::Syscalls;
+
+/// Everything.
+#[derive(Serialize)]
+pub struct Comparison {
+    pub versions: Versions,
+    pub environment: Environment,
+    pub settings: Settings,
+    pub skipped: Vec<Skipped>,
+    pub scenarios: Vec<ScenarioRecord>,
+}
+
+/// What was measured with what.
+#[derive(Serialize)]
+pub struct Versions {
+    pub carhop: &'static str,
+    pub rustc: &'static str,
+    pub optimized: bool,
+}
+
+#[derive(Serialize)]
+pub struct Settings {
+    pub seconds: f64,
+    pub warm_up_seconds: f64,
+    pub rounds: u32,
+    /// Requests a second; `None` if answers bring the next requests.
+    pub rate: Option<u64>,
+    pub verify: bool,
+    /// Whether the load asks for events again and again instead of sleeping.
+    pub load_spins: bool,
+}
+
+/// One scenario, with all servers.
+#[derive(Serialize)]
+pub struct ScenarioRecord {
+    pub name: String,
+    pub scenario: Scenario,
+    pub servers: Vec<ServerRecord>,
+}
+
+/// One server in one scenario.
+#[derive(Serialize)]
+pub struct ServerRecord {
+    #[serde(flatten)]
+    pub contender: Contender,
+    /// `None` if no round came to its end.
+    pub summary: Option<Summary>,
+    pub rounds: Vec<Round>,
+    pub syscalls: Option<Syscalls>,
+    /// Why there are not more rounds.
+    pub failure: Option<String>,
+    /// Percentiles of all rounds together.
+    pub distribution: Vec<Percentile>,
+    #[serde(skip)]
+    pub latency: Histogram<u64>,
+}
+
+/// One server in one round.
+#[derive(Clone, Serialize)]
+pub struct Round {
+    pub requests: u64,
+    pub seconds: f64,
+    pub requests_per_second: f64,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub max_us: f64,
+    pub cpu_us_per_request: Option<f64>,
+    pub resident_bytes: Option<u64>,
+    /// Requests without an answer in the end, at a rate that was too much. The percentiles are too low then.
+    pub unanswered: u64,
+    /// For how much of the time the server ran, as a fraction of one core. What the kernel does for it in
+    /// interrupts is not in it on every machine.
+    pub server_busy: Option<f64>,
+    /// For how much of the time the load had nothing to do.
+    pub load_idle: f64,
+}
+
+/// The medians of the rounds, each column for itself; of `max_us` the greatest.
+#[derive(Clone, Serialize)]
+pub struct Summary {
+    pub requests_per_second: f64,
+    /// Half the distance of the rounds' extremes, as a fraction of the median. What of, see `ratio`.
+    pub spread: f64,
+    /// Of the best: its requests a second; at a fixed rate, its p99.
+    pub ratio: f64,
+    pub p50_us: f64,
+    pub p90_us: f64,
+    pub p99_us: f64,
+    pub p999_us: f64,
+    pub max_us: f64,
+    pub cpu_us_per_request: Option<f64>,
+    pub syscalls_per_request: Option<f64>,
+    pub resident_bytes: Option<f64>,
+    pub load_idle: f64,
+}
+
+/// A point of the latency distribution.
+#[derive(Clone, Copy, Serialize)]
+pub struct Percentile {
+    pub percentile: f64,
+    pub latency_us: f64,
+}
+
+impl Comparison {
+    pub fn new(options: &Options, environment: Environment, skipped: Vec<Skipped>) -> Self {
+        let settings = Settings {
+            seconds: options.window().as_secs_f64(),
+            warm_up_seconds: warm_up(options.window()).as_secs_f64(),
+            rounds: options.rounds(),
+            rate: match options.pace() {
+                Pace::Closed => None,
+                Pace::Fixed { per_second } => Some(per_second.get()),
+            },
+            verify: options.verify,
+            load_spins: environment.cores.apart(),
+        };
+        let versions = Versions {
+            carhop: env!("CARGO_PKG_VERSION"),
+            rustc: env!("RUSTC_VERSION"),
+            optimized: !cfg!(debug_assertions),
+        };
+        Self { versions, environment, settings, skipped, scenarios: Vec::new() }
+    }
+
+    pub fn anything_failed(&self) -> bool {
+        self.scenarios.iter().flat_map(|scenario| &scenario.servers).any(|server| server.failure.is_some())
+    }
+}
+
+/// How long to wait before measuring.
+pub fn warm_up(window: Duration) -> Duration {
+    window / 4
+}
+
+impl ScenarioRecord {
+    pub fn new(scenario: Scenario, contenders: &[Contender]) -> Self {
+        let servers = contenders.iter().map(ServerRecord::new).collect();
+        Self { name: scenario.to_string(), scenario, servers }
+    }
+
+    /// Makes the summaries, when there will be no more rounds.
+    pub fn summarise(&mut self, pace: Pace) {
+        for server in &mut self.servers {
+            server.summarise(pace);
+        }
+        let quality = |summary: &Summary| match pace {
+            Pace::Closed => summary.requests_per_second,
+            Pace::Fixed { .. } => 1.0 / summary.p99_us,
+        };
+        let summaries = || self.servers.iter().filter_map(|server| server.summary.as_ref());
+        let best = summaries().map(quality).fold(f64::MIN_POSITIVE, f64::max);
+        for summary in self.servers.iter_mut().filter_map(|server| server.summary.as_mut()) {
+            summary.ratio = quality(summary) / best;
+        }
+    }
+}
+
+impl ServerRecord {
+    fn new(contender: &Contender) -> Self {
+        Self {
+            contender: contender.clone(),
+            summary: None,
+            rounds: Vec::new(),
+            syscalls: None,
+            failure: None,
+            distribution: Vec::new(),
+            latency: Histogram::new(3).expect("three digits are allowed"),
+        }
+    }
+
+    /// Adds a round.
+    pub fn add(&mut self, round: Round, latency: &Histogram<u64>) {
+        self.rounds.push(round);
+        self.latency += latency;
+    }
+
+    fn summarise(&mut self, pace: Pace) {
+        if self.rounds.is_empty() {
+            return;
+        }
+        let column =
+            |of: &dyn Fn(&Round) -> Option<f64>| self.rounds.iter().filter_map(of).collect::<Vec<f64>>();
+        let median_of = |of: fn(&Round) -> f64| median(column(&|round| Some(of(round)))).unwrap_or(0.0);
+        let compared = match pace {
+            Pace::Closed => column(&|round| Some(round.requests_per_second)),
+            Pace::Fixed { .. } => column(&|round| Some(round.p99_us)),
+        };
+        self.summary = Some(Summary {
+            requests_per_second: median_of(|round| round.requests_per_second),
+            spread: spread(compared),
+            ratio: 1.0,
+            p50_us: median_of(|round| round.p50_us),
+            p90_us: median_of(|round| round.p90_us),
+            p99_us: median_of(|round| round.p99_us),
+            p999_us: median_of(|round| round.p999_us),
+            max_us: column(&|round| Some(round.max_us)).into_iter().fold(0.0, f64::max),
+            cpu_us_per_request: median(column(&|round| round.cpu_us_per_request)),
+            syscalls_per_request: self.syscalls.as_ref().and_then(|syscalls| syscalls.per_request),
+            resident_bytes: median(column(&|round| round.resident_bytes.map(|bytes| bytes as f64))),
+            load_idle: median_of(|round| round.load_idle),
+        });
+        self.distribution = distribution(&self.latency);
+    }
+}
+
+impl Round {
+    /// `cpu_ns` is the server's CPU time in the window.
+    pub fn new(window: &Window, cpu_ns: Option<u64>, resident_bytes: Option<u64>) -> Self {
+        let (answers, span_ns) = (window.answers as f64, window.span_ns as f64);
+        let latency = |percentile| us(window.latency.value_at_percentile(percentile));
+        Self {
+            requests: window.answers,
+            seconds: span_ns / 1e9,
+            requests_per_second: answers / span_ns * 1e9,
+            p50_us: latency(50.0),
+            p90_us: latency(90.0),
+            p99_us: latency(99.0),
+            p999_us: latency(99.9),
+            max_us: us(window.latency.max()),
+            cpu_us_per_request: cpu_ns.map(|cpu_ns| us(cpu_ns) / answers),
+            resident_bytes,
+            unanswered: window.unanswered,
+            server_busy: cpu_ns.map(|cpu_ns| cpu_ns as f64 / span_ns),
+            load_idle: window.idle_ns as f64 / span_ns,
+        }
+    }
+}
+
+fn us(ns: u64) -> f64 {
+    ns as f64 / 1e3
+}
+
+/// 0 to 90%, then to 99%, and so on in equal steps, as far as there are requests to speak of.
+fn distribution(latency: &Histogram<u64>) -> Vec<Percentile> {
+    const STEPS: i32 = 12;
+    const NINES: i32 = 6;
+    let quantiles = (0..=NINES * STEPS).map(|step| 1.0 - 10_f64.powf(f64::from(-step) / f64::from(STEPS)));
+    let enough = quantiles.take_while(|quantile| (1.0 - quantile) * latency.len() as f64 >= 1.0);
+    let point = |quantile| Percentile {
+        percentile: quantile * 100.0,
+        latency_us: us(latency.value_at_quantile(quantile)),
+    };
+    enough.map(point).collect()
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.get(values.len().saturating_sub(1) / 2)?, values.get(values.len() / 2)?);
+    Some(f64::midpoint(*low, *high))
+}
+
+fn spread(values: Vec<f64>) -> f64 {
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(0.0, f64::max);
+    median(values).map_or(0.0, |median| (high - low) / 2.0 / median)
+}
+
+#[cfg(test)]
+mod tests {
+    use hdrhistogram::Histogram;
+
+    use super::{distribution, median, spread};
+
+    #[test]
+    fn a_median_is_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0]), Some(3.0));
+        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), Some(3.0));
+    }
+
+    #[test]
+    fn a_spread_is_half_of_what_lies_between() {
+        assert_eq!(spread(vec![100.0]), 0.0);
+        assert_eq!(spread(vec![90.0, 100.0, 120.0]), 0.15);
+    }
+
+    #[test]
+    fn a_distribution_ends_where_requests_do() {
+        let mut latency = Histogram::new(3).unwrap();
+        for ns in 1..=1000 {
+            latency.record(ns * 1000).unwrap();
+        }
+        let points = distribution(&latency);
+        let last = points.last().unwrap();
+        assert!((99.8..=99.9001).contains(&last.percentile), "{}", last.percentile);
+        assert!(points.is_sorted_by(|one, other| one.latency_us <= other.latency_us));
+    }
+}

@@ -1,0 +1,84 @@
+//! What the user gets: a table, and JSON and plots on request.
+
+mod svg;
+mod table;
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+pub use table::table;
+
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::options::Options;
+use crate::progress::{complain, say};
+use crate::record::Comparison;
+use crate::scenario::SETS;
+use crate::servers::BUILT_IN;
+
+/// `--list`.
+pub fn list() {
+    say("servers:");
+    for server in BUILT_IN {
+        let reason = (server.refused)().map(|reason| format!("  (not here: {reason})"));
+        say(format_args!("  {}{}", server.name, reason.unwrap_or_default()));
+    }
+    say("\nsets of scenarios (CONNECTIONSxBYTES[xPIPELINE]):");
+    for (name, scenarios, about) in SETS {
+        let scenarios: Vec<String> = scenarios.iter().map(ToString::to_string).collect();
+        say(format_args!("  {name:<10} {:<36} {about}", scenarios.join(" ")));
+    }
+}
+
+/// What is known before anything is measured.
+pub fn heading(options: &Options, environment: &Environment) {
+    if cfg!(debug_assertions) {
+        complain("built without optimisation: these figures say nothing (cargo run --release)");
+    }
+    say(environment);
+    let (rounds, seconds) = (options.rounds(), options.window().as_secs_f64());
+    say(format_args!("{rounds} rounds of {seconds} s for each server, interleaved\n"));
+}
+
+/// The files that the user wants, opened before the measurements: it would be a pity to find out afterwards that
+/// they cannot be written.
+pub struct Outputs<'a> {
+    json: Option<(&'a Path, File)>,
+    svg: Option<&'a Path>,
+}
+
+impl<'a> Outputs<'a> {
+    pub fn prepare(options: &'a Options) -> Result<Self, Failure> {
+        let json = options.json.as_deref().map(|path| match File::create(path) {
+            Ok(file) => Ok((path, file)),
+            Err(error) => Err(cannot_write(path, error)),
+        });
+        let svg = options.svg.as_deref();
+        if let Some(directory) = svg {
+            fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+        }
+        Ok(Self { json: json.transpose()?, svg })
+    }
+
+    pub fn write(self, comparison: &Comparison) -> Result<(), Failure> {
+        if let Some((path, file)) = self.json {
+            let mut file = BufWriter::new(file);
+            serde_json::to_writer_pretty(&mut file, comparison)
+                .map_err(Into::into)
+                .and_then(|()| file.write_all(b"\n"))
+                .and_then(|()| file.flush())
+                .map_err(|error| cannot_write(path, error))?;
+        }
+        for scenario in self.svg.map_or(&[][..], |_| &comparison.scenarios) {
+            let directory = self.svg.expect("there are none without it");
+            svg::draw(directory, scenario, comparison.settings.rate)
+                .map_err(|error| cannot_write(directory, error))?;
+        }
+        Ok(())
+    }
+}
+
+fn cannot_write(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Failure::Because(format!("{} cannot be written: {error}", path.display()))
+}

@@ -1,0 +1,164 @@
+//! The table, and below it what one has to know to read it.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+
+use crate::progress::say;
+use crate::record::{Comparison, ScenarioRecord, ServerRecord, Summary};
+
+const COLUMNS: [&str; 13] = [
+    "scenario",
+    "server",
+    "requests/s",
+    "±",
+    "of best",
+    "p50 µs",
+    "p90",
+    "p99",
+    "p99.9",
+    "max",
+    "CPU µs/req",
+    "syscalls/req",
+    "resident",
+];
+/// Those before are names.
+const FIRST_NUMBER: usize = 2;
+
+/// Prints both.
+pub fn table(comparison: &Comparison) {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(COLUMNS);
+    for scenario in &comparison.scenarios {
+        // A row for each scenario, with a line for each server in its cells.
+        let lines: Vec<_> =
+            scenario.servers.iter().map(|server| line(server, comparison.settings.rounds)).collect();
+        let column =
+            |index: usize| lines.iter().map(|line| line[index].as_str()).collect::<Vec<_>>().join("\n");
+        table.add_row((0..COLUMNS.len()).map(|index| match index {
+            0 => scenario.name.clone(),
+            _ => column(index),
+        }));
+    }
+    for column in table.column_iter_mut().skip(FIRST_NUMBER) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    say(table);
+    notes(comparison).iter().for_each(say);
+}
+
+/// A server's cells.
+fn line(server: &ServerRecord, rounds: u32) -> [String; COLUMNS.len()] {
+    let dash = || "-".to_owned();
+    let Some(summary) = &server.summary else {
+        let mut cells = [(); COLUMNS.len()].map(|()| dash());
+        cells[1] = server.contender.name.clone();
+        cells[FIRST_NUMBER] = if server.failure.is_some() { "failed".to_owned() } else { dash() };
+        return cells;
+    };
+    let Summary { requests_per_second, spread, ratio, p50_us, p90_us, p99_us, p999_us, max_us, .. } = summary;
+    let incomplete = if server.rounds.len() < rounds as usize { " (!)" } else { "" };
+    [
+        String::new(),
+        format!("{}{incomplete}", server.contender.name),
+        grouped(*requests_per_second),
+        if server.rounds.len() > 1 { format!("{:.1}%", spread * 100.0) } else { dash() },
+        format!("{ratio:.2}"),
+        digits(*p50_us),
+        digits(*p90_us),
+        digits(*p99_us),
+        digits(*p999_us),
+        digits(*max_us),
+        summary.cpu_us_per_request.map_or_else(dash, digits),
+        summary.syscalls_per_request.map_or_else(dash, |calls| format!("{calls:.2}")),
+        summary.resident_bytes.map_or_else(dash, size),
+    ]
+}
+
+/// What the figures do not say themselves.
+fn notes(comparison: &Comparison) -> Vec<String> {
+    let mut notes = vec![match comparison.settings.rate {
+        None => "medians of the rounds (max: of all); ± and of best are about requests/s".to_owned(),
+        Some(rate) => format!(
+            "at {rate} requests/s, latency from when each was due; medians of the rounds (max: of all); ± and of \
+             best are about p99"
+        ),
+    }];
+    for scenario in &comparison.scenarios {
+        for server in &scenario.servers {
+            let about = about(comparison, scenario, server);
+            notes.extend(
+                about.into_iter().map(|note| format!("{}, {}: {note}", scenario.name, server.contender.name)),
+            );
+        }
+    }
+    // The same reason for all is one line.
+    let mut uncounted: Vec<&str> = Vec::new();
+    for server in comparison.scenarios.iter().flat_map(|scenario| &scenario.servers) {
+        let note = server.syscalls.as_ref().and_then(|syscalls| syscalls.note.as_deref());
+        uncounted.extend(note.filter(|note| !uncounted.contains(note)));
+    }
+    notes.extend(uncounted.iter().map(|note| format!("system calls are not counted: {note}")));
+    notes.extend(
+        comparison.skipped.iter().map(|skipped| format!("{} is skipped: {}", skipped.name, skipped.reason)),
+    );
+    notes
+}
+
+fn about(comparison: &Comparison, scenario: &ScenarioRecord, server: &ServerRecord) -> Vec<String> {
+    /// Less idle than this, the load may be what limits.
+    const HARDLY: f64 = 0.02;
+    let mut notes = Vec::new();
+    if let Some(failure) = &server.failure {
+        notes.push(format!("failed in round {}: {failure}", server.rounds.len() + 1));
+    }
+    let unanswered: u64 = server.rounds.iter().map(|round| round.unanswered).sum();
+    if unanswered > 0 {
+        notes.push(format!("cannot keep up: {unanswered} requests were still waiting in the end"));
+    }
+    // One client that waits for each answer is idle all the time, or else it is not the load that spins.
+    let limited = |summary: &Summary| comparison.settings.load_spins && summary.load_idle < HARDLY;
+    if server.summary.as_ref().is_some_and(limited) && scenario.scenario.connections > 1 {
+        notes.push("the load was busy all the time: the server may be faster than this".to_owned());
+    }
+    notes
+}
+
+/// `118400` as `118,400`.
+fn grouped(number: f64) -> String {
+    let digits = format!("{number:.0}");
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Three digits, more or less.
+fn digits(number: f64) -> String {
+    match number {
+        ..10.0 => format!("{number:.2}"),
+        ..100.0 => format!("{number:.1}"),
+        _ => grouped(number),
+    }
+}
+
+fn size(bytes: f64) -> String {
+    format!("{:.1} MiB", bytes / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{digits, grouped};
+
+    #[test]
+    fn numbers_are_short() {
+        assert_eq!(grouped(999.4), "999");
+        assert_eq!(grouped(1_234_567.0), "1,234,567");
+        assert_eq!(digits(1.234), "1.23");
+        assert_eq!(digits(12.34), "12.3");
+        assert_eq!(digits(12_345.6), "12,346");
+    }
+}

@@ -1,0 +1,158 @@
+//! A running server: started on its core, awaited until it listens, stopped with all that it started.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::Contender;
+use crate::environment::pinned_to;
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::load::connect;
+
+/// The processes of one server. Dropping it stops them.
+pub struct Process {
+    child: Child,
+    port: u16,
+    said: Said,
+}
+
+/// How often to look whether something has happened.
+const STEP: Duration = Duration::from_millis(5);
+
+impl Process {
+    /// Starts a server on a free port, and waits until it lets clients in.
+    pub fn start(
+        contender: &Contender,
+        core: Option<usize>,
+        patience: Duration,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut command = match &contender.command {
+            Some(line) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.arg("-c").arg(line.replace("{port}", &port.to_string()));
+                shell
+            }
+            None => {
+                // Whatever became of the file since: this is the program that runs.
+                let mut itself = Command::new("/proc/self/exe");
+                itself.arg("serve").arg(&contender.name).arg(port.to_string());
+                itself
+            }
+        };
+        // A group of its own: ctrl-C does not reach it, and it can be stopped as a whole.
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = pinned_to(core, || command.spawn());
+        let mut child = child.map_err(|error| format!("it cannot be started: {error}"))?;
+        let said = Said::default();
+        said.listen(child.stdout.take());
+        said.listen(child.stderr.take());
+        let mut process = Self { child, port, said };
+        process.wait_until_it_listens(patience, interrupt)?;
+        Ok(process)
+    }
+
+    fn wait_until_it_listens(&mut self, patience: Duration, interrupt: &Interrupt) -> Result<(), Failure> {
+        let deadline = Instant::now() + patience;
+        loop {
+            interrupt.check()?;
+            let Err(error) = connect(self.port, patience) else { return Ok(()) };
+            if let Some(status) = self.child.try_wait()? {
+                return Err(Failure::Because(self.ended(status, "before it listened")));
+            }
+            if Instant::now() > deadline {
+                let (port, patience) = (self.port, patience.as_secs_f64());
+                let why = format!(
+                    "after {patience} s it still does not listen on port {port} ({error}){}",
+                    self.said
+                );
+                return Err(Failure::Because(why));
+            }
+            thread::sleep(STEP);
+        }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process group: its number is that of the first process.
+    pub fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Adds to what the load has noticed whether the server has ended, and what it said.
+    pub fn explain(&mut self, failure: Failure) -> Failure {
+        let Failure::Because(why) = failure else { return failure };
+        // Its connections end a moment before it does.
+        let deadline = Instant::now() + Duration::from_millis(100);
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Failure::Because(self.ended(status, &why)),
+                Ok(None) if Instant::now() < deadline => thread::sleep(STEP),
+                _ => return Failure::Because(format!("{why}{}", self.said)),
+            }
+        }
+    }
+
+    fn ended(&self, status: ExitStatus, when: &str) -> String {
+        // What it said last is read by other threads.
+        thread::sleep(STEP);
+        format!("the server ended ({status}): {when}{}", self.said)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        const GRACE: Duration = Duration::from_millis(500);
+        let group = Pid::from_child(&self.child);
+        // An error says that there is nobody left.
+        let _ = kill_process_group(group, Signal::TERM);
+        let deadline = Instant::now() + GRACE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(STEP);
+        }
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+/// The last lines that a server wrote, for a message about its end.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<VecDeque<String>>>);
+
+impl Said {
+    fn listen(&self, pipe: Option<impl Read + Send + 'static>) {
+        const LINES: usize = 5;
+        let (Some(pipe), said) = (pipe, self.clone()) else { return };
+        thread::spawn(move || {
+            for line in BufReader::new(pipe).split(b'\n').map_while(io::Result::ok) {
+                let mut lines = said.0.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push_back(String::from_utf8_lossy(&line).into_owned());
+                if lines.len() > LINES {
+                    lines.pop_front();
+                }
+            }
+        });
+    }
+}
+
+impl std::fmt::Display for Said {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
+        write!(f, "; it said: {}", lines.join(" / "))
+    }
+}
