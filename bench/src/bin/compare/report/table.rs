@@ -7,19 +7,8 @@ use crate::progress::say;
 use crate::record::{Comparison, ScenarioRecord, ServerRecord, Summary};
 
 const COLUMNS: [&str; 13] = [
-    "scenario",
-    "server",
-    "requests/s",
-    "±",
-    "of best",
-    "p50 µs",
-    "p90",
-    "p99",
-    "p99.9",
-    "max",
-    "CPU µs/req",
-    "syscalls/req",
-    "resident",
+    "scenario", "server", "req/s", "±", "of best", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs",
+    "syscalls", "resident",
 ];
 /// Those before are names.
 const FIRST_NUMBER: usize = 2;
@@ -77,10 +66,11 @@ fn line(server: &ServerRecord, rounds: u32) -> [String; COLUMNS.len()] {
 /// What the figures do not say themselves.
 fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![match comparison.settings.rate {
-        None => "medians of the rounds (max: of all); ± and of best are about requests/s".to_owned(),
+        None => "medians of the rounds (max: of all); ± and of best are about req/s; CPU and syscalls are for each request"
+            .to_owned(),
         Some(rate) => format!(
             "at {rate} requests/s, latency from when each was due; medians of the rounds (max: of all); ± and of \
-             best are about p99"
+             best are about p99; CPU and syscalls are for each request"
         ),
     }];
     for scenario in &comparison.scenarios {
@@ -124,7 +114,7 @@ fn about(comparison: &Comparison, scenario: &ScenarioRecord, server: &ServerReco
 }
 
 /// `118400` as `118,400`.
-fn grouped(number: f64) -> String {
+pub fn grouped(number: f64) -> String {
     let digits = format!("{number:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
