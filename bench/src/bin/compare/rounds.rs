@@ -124,9 +124,6 @@ fn measure(process: &Process, plan: &Plan<'_>, window: Duration) -> Result<(Roun
     let window = load.run(warm_up(window), window, &mut || cpu.push(usage::cpu_ns(&processes)))?;
     let resident = usage::resident_bytes(&processes);
     load.finish()?;
-    if window.answers == 0 || window.latency.is_empty() {
-        return Err(Failure::Because("no answer came in the time that was measured".to_owned()));
-    }
     let cpu_ns = match cpu[..] {
         [Some(before), Some(after)] => after.checked_sub(before),
         _ => None,

@@ -83,12 +83,12 @@ impl Connection {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => 0,
             Err(error) => return Err(self.lost(&error)),
         };
-        if self.received + count as u64 > self.sent {
-            return Err(self.surplus(self.received + count as u64));
-        }
         if scratch.verify {
             let Scratch { incoming, outgoing, .. } = scratch;
             self.compare(&incoming[..count], &mut outgoing[..count])?;
+        }
+        if self.received + count as u64 > self.sent {
+            return Err(self.surplus(self.received + count as u64));
         }
         self.received += count as u64;
         Ok(count)

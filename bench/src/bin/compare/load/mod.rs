@@ -100,8 +100,8 @@ impl<'a> Load<'a> {
         Ok(())
     }
 
-    /// Sends requests for the time of `warm_up` and then of `window`, and waits for the answers. `probe` is called
-    /// when the window begins and when it ends.
+    /// Sends requests for the time of `warm_up` and then of `window`, and waits for the answers. The window lasts
+    /// longer where nothing has been measured by its end. `probe` is called when it begins and when it ends.
     pub fn run(
         &mut self,
         warm_up: Duration,
@@ -124,7 +124,7 @@ impl<'a> Load<'a> {
                 probe();
                 idle_before = self.idle_ns;
                 span.begun_ns = Some(self.now_ns());
-            } else if span.ends(now) {
+            } else if span.ends(now) && !result.latency.is_empty() {
                 span.ended_ns = Some(now);
                 result.idle_ns = self.idle_ns - idle_before;
                 probe();
