@@ -239,7 +239,7 @@ fn system_calls_are_a_dash_without_tools() {
     let directory = Directory::new();
     let outcome = run(short(&["--only", &a_good_one()]).env("PATH", directory.path()));
     outcome.check(outcome.code == Some(0), "nothing else is missing");
-    let said = "system calls are not counted: perf: ";
+    let said = "syscalls are not counted: perf: ";
     outcome.check(outcome.stdout.contains(said) && outcome.stdout.contains("; strace: "), "it says why");
 }
 
@@ -336,6 +336,7 @@ fn ctrl_c_stops_the_servers_and_prints_what_there_is() {
         BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert!(lines.iter().any(|line| line.contains(&format!(" {good} "))), "{lines:?}");
+    assert!(lines.last().unwrap().starts_with("interrupted"), "{lines:?}");
     let record = json(&file);
     assert!(record["scenarios"][0]["servers"][0]["summary"].is_object(), "{record}");
     assert!(record["scenarios"][0]["servers"][1]["summary"].is_null(), "{record}");

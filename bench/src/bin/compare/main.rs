@@ -36,7 +36,7 @@ use environment::Environment;
 use failure::Failure;
 use interrupt::Interrupt;
 use options::{Options, Role};
-use progress::complain;
+use progress::{complain, say};
 use record::Comparison;
 use report::Outputs;
 use rounds::Rounds;
@@ -79,6 +79,9 @@ fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let rounds = Rounds::new(options, &contenders, &scenarios, &interrupt);
     let interrupted = rounds.run(&mut comparison).is_err();
     report::table(&comparison);
+    if interrupted {
+        say("interrupted: there would have been more");
+    }
     outputs.write(&comparison)?;
     Ok(match (interrupted, comparison.anything_failed()) {
         (true, _) => ExitCode::from(130),

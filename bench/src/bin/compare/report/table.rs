@@ -87,7 +87,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
         let note = server.syscalls.as_ref().and_then(|syscalls| syscalls.note.as_deref());
         uncounted.extend(note.filter(|note| !uncounted.contains(note)));
     }
-    notes.extend(uncounted.iter().map(|note| format!("system calls are not counted: {note}")));
+    notes.extend(uncounted.iter().map(|note| format!("syscalls are not counted: {note}")));
     notes.extend(
         comparison.skipped.iter().map(|skipped| format!("{} is skipped: {}", skipped.name, skipped.reason)),
     );
@@ -97,13 +97,23 @@ fn notes(comparison: &Comparison) -> Vec<String> {
 fn about(comparison: &Comparison, scenario: &ScenarioRecord, server: &ServerRecord) -> Vec<String> {
     /// Less idle than this, the load may be what limits.
     const HARDLY: f64 = 0.02;
+    /// So much of a rate may be luck.
+    const KEPT_UP: f64 = 0.97;
     let mut notes = Vec::new();
     if let Some(failure) = &server.failure {
         notes.push(format!("failed in round {}: {failure}", server.rounds.len() + 1));
     }
     let unanswered: u64 = server.rounds.iter().map(|round| round.unanswered).sum();
+    let kept_up = |summary: &Summary, rate| summary.requests_per_second >= KEPT_UP * rate as f64;
+    let behind = server.summary.as_ref().zip(comparison.settings.rate);
     if unanswered > 0 {
-        notes.push(format!("cannot keep up: {unanswered} requests were still waiting in the end"));
+        notes.push(format!(
+            "cannot keep up with that rate: {unanswered} requests were still waiting in the end"
+        ));
+    } else if behind.is_some_and(|(summary, rate)| !kept_up(summary, rate)) {
+        notes.push(
+            "cannot keep up with that rate: its latency grows for as long as it is measured".to_owned(),
+        );
     }
     // One client that waits for each answer is idle all the time, or else it is not the load that spins.
     let limited = |summary: &Summary| comparison.settings.load_spins && summary.load_idle < HARDLY;
