@@ -16,8 +16,8 @@ use crate::scenario::{Pace, Scenario, Wanted};
 /// while. The table has the medians of the rounds.
 #[derive(Parser)]
 pub struct Options {
-    /// What the clients do: CONNECTIONSxBYTES[xPIPELINE], such as 50x64, 1000x16k or 50x64x16, or the name of a
-    /// set (see --list). May be given several times.
+    /// What the clients do: CONNECTIONSxBYTES or CONNECTIONSxBYTESxPIPELINE, such as 50x64, 1000x16k or 50x64x16;
+    /// or the name of a set (see --list). May be given several times.
     #[arg(long, value_name = "SCENARIO")]
     scenario: Vec<Wanted>,
 
