@@ -1,11 +1,12 @@
 //! A running server: started on its core, awaited until it listens, stopped with all that it started.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -105,8 +106,7 @@ impl Process {
     }
 
     fn ended(&self, status: ExitStatus, when: &str) -> String {
-        // What it said last is read by other threads.
-        thread::sleep(STEP);
+        self.said.wait_for_the_end();
         format!("the server ended ({status}): {when}{}", self.said)
     }
 }
@@ -128,31 +128,49 @@ impl Drop for Process {
 
 /// The last lines that a server wrote, for a message about its end.
 #[derive(Clone, Default)]
-struct Said(Arc<Mutex<VecDeque<String>>>);
+struct Said(Arc<Mutex<Lines>>);
+
+#[derive(Default)]
+struct Lines {
+    last: VecDeque<String>,
+    /// Pipes from which more may come.
+    open: usize,
+}
 
 impl Said {
     fn listen(&self, pipe: Option<impl Read + Send + 'static>) {
         const LINES: usize = 5;
         let (Some(pipe), said) = (pipe, self.clone()) else { return };
+        self.lines().open += 1;
         thread::spawn(move || {
             for line in BufReader::new(pipe).split(b'\n').map_while(io::Result::ok) {
-                let mut lines = said.0.lock().unwrap_or_else(PoisonError::into_inner);
-                lines.push_back(String::from_utf8_lossy(&line).into_owned());
-                if lines.len() > LINES {
-                    lines.pop_front();
+                let mut lines = said.lines();
+                lines.last.push_back(String::from_utf8_lossy(&line).trim().to_owned());
+                if lines.last.len() > LINES {
+                    lines.last.pop_front();
                 }
             }
+            said.lines().open -= 1;
         });
+    }
+
+    /// Waits until all is read, but not long: what the server has started may hold the pipes.
+    fn wait_for_the_end(&self) {
+        const LONG: Duration = Duration::from_secs(1);
+        let deadline = Instant::now() + LONG;
+        while self.lines().open > 0 && Instant::now() < deadline {
+            thread::sleep(STEP);
+        }
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl std::fmt::Display for Said {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let lines: Vec<&str> = lines.iter().map(|line| line.trim()).collect();
-        write!(f, "; it said: {}", lines.join(" / "))
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let last: Vec<String> = self.lines().last.iter().cloned().collect();
+        if last.is_empty() { Ok(()) } else { write!(f, "; it said: {}", last.join(" / ")) }
     }
 }
