@@ -24,6 +24,7 @@ use crate::mailbox::{MAIL_SLOT, Mailbox};
 use crate::op::{Op, Token};
 use crate::operations::{Completer, Operations};
 use crate::pool::Pool;
+use crate::process::Process;
 use crate::reactor::{Completion, Reactor, Turn, Wait};
 use crate::registry::{self, RuntimeId};
 use crate::runtime::Config;
@@ -77,7 +78,7 @@ pub(crate) struct Core {
     /// A turn of the reactor is under way.
     turning: Cell<bool>,
     /// The process that made the runtime: after a fork, the child must not touch it.
-    process: u32,
+    process: Process,
 }
 
 impl Core {
@@ -112,7 +113,7 @@ impl Core {
             mailbox: OnceCell::new(),
             closing: Cell::new(false),
             turning: Cell::new(false),
-            process: std::process::id(),
+            process: Process::current(),
         });
         context::remember(&core);
         core
@@ -313,20 +314,12 @@ impl Core {
 
     /// False in a child that `fork` made.
     pub(crate) fn is_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_current()
     }
 
     pub(crate) fn assert_same_process(&self) {
-        assert_process(self.process);
+        self.process.assert_current();
     }
-}
-
-/// Panics in a child that `fork` made of the process that has this id.
-pub(crate) fn assert_process(id: u32) {
-    assert!(
-        id == std::process::id(),
-        "a carhop runtime does not survive fork: make a new one in the child process"
-    );
 }
 
 fn gone() -> io::Error {

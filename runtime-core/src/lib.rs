@@ -18,6 +18,7 @@ mod operations;
 pub mod policy;
 mod polls;
 pub mod pool;
+mod process;
 pub mod reactor;
 mod registry;
 mod runtime;

@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::inbox::Inbox;
+use crate::process::Process;
 
 /// What is to be called on the loop's thread.
 pub(crate) struct Letter {
@@ -18,7 +19,7 @@ pub(crate) struct Letter {
 pub(crate) struct Mailbox {
     inbox: Arc<Inbox>,
     /// Nobody reads the copy that a forked child has.
-    process: u32,
+    process: Process,
     /// `None` once the runtime is being dropped.
     letters: Mutex<Option<VecDeque<Letter>>>,
 }
@@ -28,7 +29,7 @@ pub(crate) const MAIL_SLOT: u32 = 1;
 
 impl Mailbox {
     pub(crate) fn new(inbox: Arc<Inbox>) -> Self {
-        Self { inbox, process: std::process::id(), letters: Mutex::new(Some(VecDeque::new())) }
+        Self { inbox, process: Process::current(), letters: Mutex::new(Some(VecDeque::new())) }
     }
 
     /// Adds a letter, from any thread.
@@ -68,7 +69,7 @@ impl Mailbox {
     }
 
     fn is_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_current()
     }
 
     /// Only ever held to move a letter.

@@ -20,7 +20,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use crate::core::assert_process;
 use crate::task::{Awaits, JoinError, note};
 use crate::{blocking::job::Answer, context};
 
@@ -95,7 +94,7 @@ impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        assert_process(self.threads.process);
+        self.threads.process.assert_current();
         let answer = self.answer.poll(cx);
         if answer.is_pending() {
             note(Awaits::Named("spawn_blocking"));

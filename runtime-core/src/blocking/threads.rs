@@ -11,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::process::Process;
 use crate::task::JoinError;
 
 use super::job::Job;
@@ -29,7 +30,7 @@ pub(crate) struct Threads {
     limit: usize,
     patience: Duration,
     /// The process that the threads are in. A forked child has none of them.
-    pub(super) process: u32,
+    pub(super) process: Process,
 }
 
 #[derive(Default)]
@@ -57,7 +58,7 @@ impl Threads {
             changed: Condvar::new(),
             limit: limit.max(1),
             patience,
-            process: std::process::id(),
+            process: Process::current(),
         })
     }
 
@@ -100,7 +101,7 @@ impl Threads {
     }
 
     pub(super) fn are_of_this_process(&self) -> bool {
-        self.process == std::process::id()
+        self.process.is_current()
     }
 
     /// Starts a thread that is counted already. If that cannot be, a job waits for another one or is refused.
