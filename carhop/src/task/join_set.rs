@@ -199,6 +199,8 @@ impl<T> JoinSet<T> {
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
+        // Its tasks end later, and nobody waits for that.
+        drop_contained(self.ended.waiter.take());
         self.abort_all();
     }
 }
