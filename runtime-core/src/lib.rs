@@ -34,5 +34,7 @@ pub use clock::Nanos;
 pub use endings::{OperationsEnded, operations_ended};
 pub use handle::{Closed, Handle};
 pub use reactor::Reactor;
-pub use runtime::{Config, Runtime, current_info, current_task, spawn, spawn_with, tasks};
+pub use runtime::{
+    Config, Runtime, UnderWay, current_info, current_task, spawn, spawn_with, tasks, under_way,
+};
 pub use task::{AbortHandle, JoinError, JoinHandle, yield_now};

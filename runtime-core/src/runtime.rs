@@ -163,3 +163,25 @@ pub fn current_info() -> Option<TaskInfo> {
 pub fn tasks() -> TaskTree {
     context::with("the list of tasks", |core| TaskTree::of(core))
 }
+
+/// What a runtime has under way, for tests that look for what was left behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnderWay {
+    /// How many timers it has.
+    pub timers: usize,
+    /// The names of the operations that have not completed.
+    pub operations: Vec<&'static str>,
+}
+
+/// What the runtime of this thread has under way.
+///
+/// # Panics
+///
+/// Outside of a running runtime.
+#[track_caller]
+pub fn under_way() -> UnderWay {
+    context::with("asking what is under way", |core| UnderWay {
+        timers: core.timers.borrow().len(),
+        operations: core.operations.names(),
+    })
+}

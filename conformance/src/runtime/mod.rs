@@ -18,6 +18,7 @@ mod eager;
 mod echo;
 mod endings;
 mod events;
+mod every_poll;
 mod fairness;
 mod group_ends;
 mod group_sockets;
@@ -131,6 +132,14 @@ const MODULES: &[(&str, Trials)] = &[
     ("broadcasts", broadcasts::TRIALS),
     ("watches", watches::TRIALS),
     ("between_threads", between_threads::TRIALS),
+    ("every_poll", every_poll::TRIALS),
+    ("every_poll::sync", every_poll::sync::TRIALS),
+    ("every_poll::channels", every_poll::channels::TRIALS),
+    ("every_poll::tasks", every_poll::tasks::TRIALS),
+    ("every_poll::groups", every_poll::groups::TRIALS),
+    ("every_poll::time", every_poll::time::TRIALS),
+    ("every_poll::net", every_poll::net::TRIALS),
+    ("every_poll::sockets", every_poll::sockets::TRIALS),
 ];
 
 /// Everything that the runtime must do on `backend`.

@@ -1,0 +1,396 @@
+//! What tasks of one runtime share.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use carhop::sync::{Barrier, Condvar, Event, Mutex, Queue, Semaphore};
+use carhop::{spawn, yield_now};
+
+use super::{Probe, futures, yields};
+
+futures!(
+    mutex_lock: "mutex::Mutex::lock",
+    semaphore_acquire: "semaphore::Semaphore::acquire",
+    semaphore_acquire_many: "semaphore::Semaphore::acquire_many",
+    semaphore_acquire_owned: "semaphore::Semaphore::acquire_owned",
+    semaphore_acquire_many_owned: "semaphore::Semaphore::acquire_many_owned",
+    semaphore_closed: "semaphore::Semaphore::acquire",
+    event_wait: "event::Event::wait",
+    condvar_wait: "condvar::Condvar::wait",
+    condvar_wait_for_the_lock: "condvar::Condvar::wait",
+    condvar_wait_while: "condvar::Condvar::wait_while",
+    barrier_wait: "barrier::Barrier::wait",
+    barrier_wait_outside: "barrier::Barrier::wait",
+    queue_put: "queue::OrderedQueue::put",
+    queue_get: "queue::OrderedQueue::get",
+    queue_join: "queue::OrderedQueue::join",
+);
+
+/// Ends with what `Debug` says of the waiters, if nobody waits.
+fn assert_nobody_waits(sync: &impl std::fmt::Debug) {
+    let text = format!("{sync:?}");
+    assert!(text.contains("waiters: 0"), "{text}");
+}
+
+/// Who has it, then the one under test, then one behind it.
+async fn mutex_lock(probe: &Probe) {
+    let mutex = Rc::new(Mutex::new(vec![]));
+    let use_it = async |mutex: Rc<Mutex<Vec<_>>>, name| {
+        let mut names = mutex.lock().await;
+        names.push(name);
+        yields(2).await;
+    };
+    let first = spawn(use_it(Rc::clone(&mutex), "first"));
+    yield_now().await;
+    let behind = spawn({
+        let mutex = Rc::clone(&mutex);
+        async move {
+            yield_now().await;
+            use_it(mutex, "behind").await;
+        }
+    });
+    let locked = probe.drive(use_it(Rc::clone(&mutex), "tested")).await;
+    first.await.unwrap();
+    behind.await.unwrap();
+    let mut names = mutex.try_lock().expect("nobody has it").clone();
+    // It may have had it, and been dropped with it.
+    assert!(locked.is_none() || names.contains(&"tested"), "{names:?}");
+    names.retain(|&name| name != "tested");
+    assert_eq!(names, ["first", "behind"]);
+    assert_nobody_waits(&mutex);
+}
+
+async fn semaphore_acquire(probe: &Probe) {
+    semaphore(probe, async |semaphore| drop(semaphore.acquire().await.unwrap())).await;
+}
+
+async fn semaphore_acquire_many(probe: &Probe) {
+    semaphore(probe, async |semaphore| drop(semaphore.acquire_many(2).await.unwrap())).await;
+}
+
+async fn semaphore_acquire_owned(probe: &Probe) {
+    semaphore(probe, async |semaphore| drop(semaphore.acquire_owned().await.unwrap())).await;
+}
+
+async fn semaphore_acquire_many_owned(probe: &Probe) {
+    semaphore(probe, async |semaphore| drop(semaphore.acquire_many_owned(2).await.unwrap())).await;
+}
+
+/// Of three permits, two are taken and come back one by one. Behind the future under test somebody wants all three, and
+/// then somebody one.
+async fn semaphore(probe: &Probe, acquire: impl AsyncFn(Rc<Semaphore>) + 'static) {
+    let semaphore = Rc::new(Semaphore::new(3));
+    let taken = [(); 3].map(|()| Rc::clone(&semaphore).try_acquire_owned().unwrap());
+    let others = [3, 1].map(|permits| {
+        let semaphore = Rc::clone(&semaphore);
+        spawn(async move {
+            yields(4 - permits).await;
+            drop(semaphore.acquire_many(permits).await.unwrap());
+        })
+    });
+    let giver = spawn(async move {
+        for permit in taken {
+            yields(2).await;
+            drop(permit);
+        }
+    });
+    let tested = Rc::clone(&semaphore);
+    probe.drive(async move { acquire(tested).await }).await;
+    giver.await.unwrap();
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_eq!(semaphore.available_permits(), 3);
+    drop(semaphore.try_acquire_many(3).expect("nobody has a place"));
+    assert_nobody_waits(&semaphore);
+}
+
+async fn semaphore_closed(probe: &Probe) {
+    let semaphore = Rc::new(Semaphore::new(0));
+    let (closing, tested) = (Rc::clone(&semaphore), Rc::clone(&semaphore));
+    let closer = spawn(async move {
+        yields(3).await;
+        closing.close();
+    });
+    let acquired = probe.drive(async move { tested.acquire().await.is_ok() }).await;
+    assert_ne!(acquired, Some(true));
+    closer.await.unwrap();
+    assert_eq!(semaphore.available_permits(), 0);
+    assert_nobody_waits(&semaphore);
+}
+
+async fn event_wait(probe: &Probe) {
+    let event = Rc::new(Event::new());
+    let wait = async |event: Rc<Event>| event.wait().await;
+    let other = spawn(wait(Rc::clone(&event)));
+    let setter = spawn({
+        let event = Rc::clone(&event);
+        async move {
+            yields(3).await;
+            event.set();
+            // Whoever was woken goes on all the same.
+            event.clear();
+        }
+    });
+    probe.drive(wait(Rc::clone(&event))).await;
+    setter.await.unwrap();
+    // If it came too late, it waits for the next time.
+    event.set();
+    other.await.unwrap();
+    assert_nobody_waits(&event);
+}
+
+/// One notification for the future under test or, in its stead, for the one behind it; and one more.
+async fn condvar_wait(probe: &Probe) {
+    let world = Rc::new((Mutex::new(0), Condvar::new()));
+    let wait = async |world: Rc<(Mutex<i32>, Condvar)>| {
+        let (mutex, changed) = &*world;
+        *changed.wait(mutex.lock().await).await -= 1;
+    };
+    let tested = wait(Rc::clone(&world));
+    let behind = spawn({
+        let world = Rc::clone(&world);
+        async move {
+            yields(2).await;
+            wait(world).await;
+        }
+    });
+    let notifier = spawn({
+        let world = Rc::clone(&world);
+        async move {
+            let (mutex, changed) = &*world;
+            yields(4).await;
+            *mutex.lock().await += 1;
+            changed.notify_one();
+        }
+    });
+    let waited = probe.drive(tested).await;
+    notifier.await.unwrap();
+    let (mutex, changed) = &*world;
+    if waited.is_some() {
+        assert!(!behind.is_finished());
+        *mutex.lock().await += 1;
+        changed.notify_one();
+    }
+    // Notified once, by whichever way it came.
+    behind.await.unwrap();
+    assert_eq!(*mutex.try_lock().expect("nobody has it"), 0);
+    assert_nobody_waits(mutex);
+    assert_nobody_waits(changed);
+}
+
+/// The notification comes while the lock is taken, for which the future under test then waits.
+async fn condvar_wait_for_the_lock(probe: &Probe) {
+    let world = Rc::new((Mutex::new(()), Condvar::new()));
+    let wait = async |world: Rc<(Mutex<()>, Condvar)>| {
+        let (mutex, changed) = &*world;
+        drop(changed.wait(mutex.lock().await).await);
+    };
+    let behind = spawn({
+        let world = Rc::clone(&world);
+        async move {
+            yields(2).await;
+            wait(world).await;
+        }
+    });
+    let notifier = spawn({
+        let world = Rc::clone(&world);
+        async move {
+            let (mutex, changed) = &*world;
+            yields(4).await;
+            let guard = mutex.lock().await;
+            changed.notify_one();
+            yields(4).await;
+            drop(guard);
+        }
+    });
+    let waited = probe.drive(wait(Rc::clone(&world))).await;
+    notifier.await.unwrap();
+    let (mutex, changed) = &*world;
+    if waited.is_some() {
+        changed.notify_one();
+    }
+    behind.await.unwrap();
+    drop(mutex.try_lock().expect("nobody has it"));
+    assert_nobody_waits(mutex);
+    assert_nobody_waits(changed);
+}
+
+async fn condvar_wait_while(probe: &Probe) {
+    let world = Rc::new((Mutex::new(0), Condvar::new()));
+    let wait = async |world: Rc<(Mutex<i32>, Condvar)>| {
+        let (mutex, changed) = &*world;
+        let value = changed.wait_while(mutex.lock().await, |value| *value < 3).await;
+        assert_eq!(*value, 3);
+    };
+    let behind = spawn(wait(Rc::clone(&world)));
+    let counter = spawn({
+        let world = Rc::clone(&world);
+        async move {
+            let (mutex, changed) = &*world;
+            for _ in 0..3 {
+                yields(2).await;
+                *mutex.lock().await += 1;
+                changed.notify_all();
+            }
+        }
+    });
+    probe.drive(wait(Rc::clone(&world))).await;
+    counter.await.unwrap();
+    behind.await.unwrap();
+    let (mutex, changed) = &*world;
+    assert_eq!(*mutex.try_lock().expect("nobody has it"), 3);
+    assert_nobody_waits(mutex);
+    assert_nobody_waits(changed);
+}
+
+/// Another one comes for each that has left before the barrier tripped.
+async fn barrier_wait(probe: &Probe) {
+    let barrier = Rc::new(Barrier::new(3));
+    let wait = async |barrier: Rc<Barrier>| barrier.wait().await.unwrap().index();
+    let others = [1, 3].map(|turns| {
+        let barrier = Rc::clone(&barrier);
+        spawn(async move {
+            yields(turns).await;
+            wait(barrier).await
+        })
+    });
+    let waited = probe.drive(wait(Rc::clone(&barrier))).await;
+    yields(6).await;
+    if barrier.n_waiting() > 0 {
+        assert_eq!((waited, barrier.n_waiting()), (None, 2));
+        wait(Rc::clone(&barrier)).await;
+    }
+    for other in others {
+        other.await.unwrap();
+    }
+    assert_like_new(&barrier).await;
+}
+
+/// It has tripped, and those inside have not left: the future under test waits outside.
+async fn barrier_wait_outside(probe: &Probe) {
+    let barrier = Rc::new(Barrier::new(2));
+    let wait = async |barrier: Rc<Barrier>| barrier.wait().await.unwrap().index();
+    let inside = spawn(wait(Rc::clone(&barrier)));
+    yield_now().await;
+    let second = spawn({
+        let barrier = Rc::clone(&barrier);
+        async move {
+            yields(3).await;
+            wait(barrier).await
+        }
+    });
+    assert_eq!(wait(Rc::clone(&barrier)).await, 1);
+    let waited = probe.drive(wait(Rc::clone(&barrier))).await;
+    assert_eq!(inside.await.unwrap(), 0);
+    yields(6).await;
+    if barrier.n_waiting() > 0 {
+        assert_eq!((waited, barrier.n_waiting()), (None, 1));
+        wait(Rc::clone(&barrier)).await;
+    }
+    second.await.unwrap();
+    assert_like_new(&barrier).await;
+}
+
+async fn assert_like_new(barrier: &Barrier) {
+    assert!(!barrier.is_broken());
+    assert_eq!(barrier.n_waiting(), 0);
+    let mut parties: Vec<_> = (0..barrier.parties()).map(|_| Box::pin(barrier.wait())).collect();
+    let (last, others) = parties.split_last_mut().unwrap();
+    for other in &mut *others {
+        assert!(::futures::poll!(other).is_pending());
+    }
+    assert_eq!(last.await.unwrap().index(), others.len());
+    for (index, other) in others.iter_mut().enumerate() {
+        assert_eq!(other.await.unwrap().index(), index);
+    }
+}
+
+/// Items come out once, in their order, but that of a put that was dropped before its end does not come at all.
+async fn queue_put(probe: &Probe) {
+    let queue = Rc::new(Queue::new(1));
+    queue.try_put("first").unwrap();
+    let put = async |queue: Rc<Queue<_>>, item| queue.put(item).await.unwrap();
+    let behind = spawn({
+        let queue = Rc::clone(&queue);
+        async move {
+            yield_now().await;
+            put(queue, "behind").await;
+        }
+    });
+    let getter = spawn({
+        let queue = Rc::clone(&queue);
+        async move {
+            let mut items = vec![];
+            while let Ok(item) = queue.get().await {
+                items.push(item);
+                queue.task_done();
+                yields(3).await;
+            }
+            items
+        }
+    });
+    let put = probe.drive(put(Rc::clone(&queue), "tested")).await;
+    behind.await.unwrap();
+    queue.join().await;
+    queue.shutdown();
+    let mut items = getter.await.unwrap();
+    assert_eq!(items.contains(&"tested"), put.is_some());
+    items.retain(|&item| item != "tested");
+    assert_eq!(items, ["first", "behind"]);
+}
+
+async fn queue_get(probe: &Probe) {
+    let queue = Rc::new(Queue::new(1));
+    let got = Rc::new(Cell::new(None));
+    let tested = {
+        let (queue, got) = (Rc::clone(&queue), Rc::clone(&got));
+        async move { got.set(queue.get().await.ok()) }
+    };
+    let behind = spawn({
+        let queue = Rc::clone(&queue);
+        async move {
+            yield_now().await;
+            queue.get().await.unwrap()
+        }
+    });
+    let putter = spawn({
+        let queue = Rc::clone(&queue);
+        async move {
+            for item in [1, 2] {
+                yields(3).await;
+                queue.put(item).await.unwrap();
+            }
+        }
+    });
+    probe.drive(tested).await;
+    putter.await.unwrap();
+    let mut items = vec![behind.await.unwrap()];
+    items.extend(got.get().or(queue.try_get().ok()));
+    items.sort();
+    assert_eq!(items, [1, 2]);
+    assert!(queue.is_empty());
+}
+
+async fn queue_join(probe: &Probe) {
+    let queue = Rc::new(Queue::unbounded());
+    for item in 0..3 {
+        queue.try_put(item).unwrap();
+    }
+    let join = async |queue: Rc<Queue<_>>| queue.join().await;
+    let other = spawn(join(Rc::clone(&queue)));
+    let worker = spawn({
+        let queue = Rc::clone(&queue);
+        async move {
+            for _ in 0..3 {
+                yield_now().await;
+                queue.get().await.unwrap();
+                queue.task_done();
+            }
+        }
+    });
+    probe.drive(join(Rc::clone(&queue))).await;
+    worker.await.unwrap();
+    other.await.unwrap();
+    assert!(queue.is_empty());
+}
