@@ -32,6 +32,8 @@ pub struct Barrier {
     /// Those who have come in, and have not left.
     count: Cell<usize>,
     state: Cell<State>,
+    /// How many of those who go on have been told their index.
+    next_index: Cell<usize>,
     /// Those inside, and those who wait outside. Inside they are granted their index, outside it means nothing.
     waiters: Waiters<(), usize>,
 }
@@ -58,7 +60,13 @@ impl Barrier {
     /// If `parties` is zero.
     pub const fn new(parties: usize) -> Self {
         assert!(parties > 0, "a barrier needs at least one party");
-        Self { parties, count: Cell::new(0), state: Cell::new(State::Filling), waiters: Waiters::new() }
+        Self {
+            parties,
+            count: Cell::new(0),
+            state: Cell::new(State::Filling),
+            next_index: Cell::new(0),
+            waiters: Waiters::new(),
+        }
     }
 
     /// Waits until as many tasks as there are parties do. The last one goes on at once, without giving way to other
@@ -71,8 +79,8 @@ impl Barrier {
     /// If the barrier is broken, or is broken or reset meanwhile. As in asyncio, those who have not run since it tripped
     /// fail too.
     pub async fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
-        while matches!(self.state.get(), State::Draining | State::Resetting) {
-            self.change().await;
+        while self.is_emptying() {
+            self.change(|| (!self.is_emptying()).then_some(0)).await;
         }
         if self.is_broken() {
             return Err(BrokenBarrier(()));
@@ -80,13 +88,14 @@ impl Barrier {
         let inside = Inside::enter(self);
         if self.count.get() == self.parties {
             self.state.set(State::Draining);
+            self.next_index.set(0);
             let others = self.parties - 1;
-            self.waiters.grant_each(others, |index| index);
+            self.waiters.grant_each(others, || self.take_index());
             return Ok(BarrierWaitResult { index: others });
         }
         let mut index = 0;
         while self.state.get() == State::Filling {
-            index = self.change().await;
+            index = self.change(|| self.change_of_filling()).await;
         }
         let tripped = self.state.get() == State::Draining;
         drop(inside);
@@ -124,8 +133,25 @@ impl Barrier {
     }
 
     /// Waits for a change of the state. Everybody hears of each, so it need not be passed on.
-    async fn change(&self) -> usize {
-        self.waiters.wait("Barrier::wait", (), |_| {}).await
+    async fn change(&self, ready: impl FnMut() -> Option<usize>) -> usize {
+        self.waiters.wait("Barrier::wait", (), ready, |_| {}).await
+    }
+
+    /// What one inside is granted when it has stopped filling.
+    fn change_of_filling(&self) -> Option<usize> {
+        match self.state.get() {
+            State::Filling => None,
+            State::Draining => Some(self.take_index()),
+            State::Resetting | State::Broken => Some(0),
+        }
+    }
+
+    fn take_index(&self) -> usize {
+        self.next_index.replace(self.next_index.get() + 1)
+    }
+
+    fn is_emptying(&self) -> bool {
+        matches!(self.state.get(), State::Draining | State::Resetting)
     }
 }
 

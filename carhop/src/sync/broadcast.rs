@@ -130,7 +130,9 @@ impl<T: Clone> Receiver<T> {
                 Err(TryRecvError::Lagged(lost)) => return Err(RecvError::Lagged(lost)),
                 Err(TryRecvError::Closed) => return Err(RecvError::Closed),
                 Err(TryRecvError::Empty) => {
-                    self.shared.waiting.wait("broadcast::Receiver::recv", (), |()| {}).await;
+                    let Self { shared, next } = &*self;
+                    let ready = || shared.has_news(*next).then_some(());
+                    shared.waiting.wait("broadcast::Receiver::recv", (), ready, |()| {}).await;
                 }
             }
         }
@@ -154,6 +156,13 @@ impl<T: Clone> Receiver<T> {
             Found::Nothing if self.shared.senders.get() == 0 => Err(TryRecvError::Closed),
             Found::Nothing => Err(TryRecvError::Empty),
         }
+    }
+}
+
+impl<T> Shared<T> {
+    /// Whether there is a value from number `next` on, or there will be none.
+    fn has_news(&self, next: u64) -> bool {
+        self.ring.borrow().end() != next || self.senders.get() == 0
     }
 }
 

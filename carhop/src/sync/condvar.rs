@@ -90,7 +90,7 @@ impl Condvar {
 
     /// Notifies the `count` who have waited longest, or all, if they are fewer.
     pub fn notify(&self, count: usize) {
-        self.waiters.grant_each(count, |_| Notified::One);
+        self.waiters.grant_each(count, || Notified::One);
     }
 
     /// Notifies all who wait.
@@ -101,7 +101,9 @@ impl Condvar {
     /// Queues up before it unlocks: the one who gets the lock may notify at once.
     async fn unlock_and_wait<T: ?Sized>(&self, guard: MutexGuard<'_, T>) -> Notified {
         let mut guard = Some(guard);
-        let mut wait = pin!(self.waiters.wait("Condvar::wait", (), |notified| self.pass_on(notified)));
+        // What is notified before the mutex is unlocked is not meant for this one.
+        let pass_on = |notified| self.pass_on(notified);
+        let mut wait = pin!(self.waiters.wait("Condvar::wait", (), || None, pass_on));
         poll_fn(|cx| {
             let poll = wait.as_mut().poll(cx);
             drop(guard.take());

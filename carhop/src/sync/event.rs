@@ -56,7 +56,7 @@ impl Event {
     /// Dropping the future loses nothing.
     pub async fn wait(&self) {
         if !self.is_set() {
-            self.waiters.wait("Event::wait", (), |()| {}).await;
+            self.waiters.wait("Event::wait", (), || self.is_set().then_some(()), |()| {}).await;
         }
     }
 }

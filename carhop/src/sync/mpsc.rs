@@ -136,7 +136,16 @@ impl<T> Sender<T> {
             Err(TrySendError::Closed(())) => return Err(SendError(())),
             Err(TrySendError::Full(())) => {}
         }
-        shared.blocked.wait("mpsc::Sender::send", (), |()| shared.free_place()).await;
+        let ready = || match shared.try_reserve() {
+            Ok(permit) => {
+                // Made anew below.
+                std::mem::forget(permit);
+                Some(())
+            }
+            Err(TrySendError::Closed(())) => Some(()),
+            Err(TrySendError::Full(())) => None,
+        };
+        shared.blocked.wait("mpsc::Sender::send", (), ready, |()| shared.free_place()).await;
         if shared.closed.get() { Err(SendError(())) } else { Ok(Permit { shared }) }
     }
 

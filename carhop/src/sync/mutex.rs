@@ -62,8 +62,9 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// A future that is dropped loses its place; if it has the lock already, the next one gets it.
     pub async fn lock(&self) -> MutexGuard<'_, T> {
-        if self.locked.replace(true) {
-            self.waiters.wait("Mutex::lock", (), |()| self.unlock()).await;
+        let lock = || (!self.locked.replace(true)).then_some(());
+        if lock().is_none() {
+            self.waiters.wait("Mutex::lock", (), lock, |()| self.unlock()).await;
         }
         self.guard()
     }

@@ -138,7 +138,8 @@ impl<O: Order> OrderedQueue<O> {
                 Ok(()) => return Ok(()),
                 Err(TryPutError::ShutDown(item)) => return Err(PutError(item)),
                 Err(TryPutError::Full(item)) => {
-                    self.putters.wait("Queue::put", (), |()| self.pass_on_place()).await;
+                    let ready = || (!self.is_full() || self.is_shut_down()).then_some(());
+                    self.putters.wait("Queue::put", (), ready, |()| self.pass_on_place()).await;
                     refused = self.try_put(item);
                 }
             }
@@ -179,7 +180,8 @@ impl<O: Order> OrderedQueue<O> {
                 Ok(item) => return Ok(item),
                 Err(TryGetError::ShutDown) => return Err(GetError),
                 Err(TryGetError::Empty) => {
-                    self.getters.wait("Queue::get", (), |()| self.pass_on_item()).await;
+                    let ready = || (!self.is_empty() || self.is_shut_down()).then_some(());
+                    self.getters.wait("Queue::get", (), ready, |()| self.pass_on_item()).await;
                 }
             }
         }
@@ -227,7 +229,8 @@ impl<O: Order> OrderedQueue<O> {
     /// Returns at once if that is so, and if nothing was put ever. Dropping the future changes nothing.
     pub async fn join(&self) {
         if self.unfinished.get() > 0 {
-            self.joiners.wait("Queue::join", (), |()| {}).await;
+            let ready = || (self.unfinished.get() == 0).then_some(());
+            self.joiners.wait("Queue::join", (), ready, |()| {}).await;
         }
     }
 

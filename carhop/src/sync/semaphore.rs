@@ -173,10 +173,13 @@ impl Semaphore {
     }
 
     async fn take(&self, permits: usize) -> Result<(), AcquireError> {
-        match self.try_take(permits) {
-            Ok(()) => return Ok(()),
-            Err(TryAcquireError::Closed) => return Err(AcquireError(())),
-            Err(TryAcquireError::NoPermits) => {}
+        let ready = || match self.try_take(permits) {
+            Ok(()) => Some(Ok(())),
+            Err(TryAcquireError::Closed) => Some(Err(AcquireError(()))),
+            Err(TryAcquireError::NoPermits) => None,
+        };
+        if let Some(taken) = ready() {
+            return taken;
         }
         // Dropped after the place in the queue is given up, however that comes about.
         let _next = HandOut(self);
@@ -185,7 +188,7 @@ impl Semaphore {
                 self.available.set(self.available.get() + permits);
             }
         };
-        self.waiters.wait("Semaphore::acquire", permits, give_back).await
+        self.waiters.wait("Semaphore::acquire", permits, ready, give_back).await
     }
 
     fn try_take(&self, permits: usize) -> Result<(), TryAcquireError> {

@@ -102,20 +102,19 @@ impl<W, G> Waiters<W, G> {
     where
         G: Clone,
     {
-        self.grant_each(usize::MAX, |_| grant.clone());
+        self.grant_each(usize::MAX, || grant.clone());
     }
 
-    /// Grants something to each of the first `count` who are queued now, in their order. `grant` is told how many
-    /// came before.
-    pub(super) fn grant_each(&self, count: usize, mut grant: impl FnMut(usize) -> G) {
+    /// Grants something to each of the first `count` who are queued now, in their order.
+    pub(super) fn grant_each(&self, count: usize, mut grant: impl FnMut() -> G) {
         // A waker may run code that queues up, or leaves.
         let limit = self.queue.borrow().arrivals;
-        for index in 0..count {
+        for _ in 0..count {
             if self.first_arrival().is_none_or(|arrival| arrival >= limit) {
                 return;
             }
             // Somebody is queued, so it is taken; if `grant` made that one leave, by the next.
-            let _ = self.grant(grant(index));
+            let _ = self.grant(grant());
         }
     }
 
@@ -124,18 +123,24 @@ impl<W, G> Waiters<W, G> {
         queue.first.map(|place| queue.places[place].arrival)
     }
 
-    /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says. If the future is
-    /// dropped after it was granted something and before it knew, `give_back` is called with that.
-    pub(crate) fn wait<'a, F: FnMut(G)>(
-        &'a self,
+    /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says.
+    ///
+    /// `ready` is asked before it queues up, and may take what it wants: whoever calls this has looked already, but
+    /// cloning a waker may be users' code, that brings it about. If the future is dropped after it was granted
+    /// something and before it knew, `give_back` is called with that.
+    pub(crate) fn wait<R, F>(
+        &self,
         name: &'static str,
         want: W,
+        ready: R,
         give_back: F,
-    ) -> Wait<'a, W, G, F>
+    ) -> Wait<'_, W, G, R, F>
     where
         W: Copy,
+        R: FnMut() -> Option<G>,
+        F: FnMut(G),
     {
-        Wait { waiters: self, name, want, place: None, give_back }
+        Wait { waiters: self, name, want, place: None, ready, give_back }
     }
 }
 
@@ -177,25 +182,32 @@ impl<W, G> Queue<W, G> {
 
 /// See [`Waiters::wait`].
 #[must_use]
-pub(crate) struct Wait<'a, W: Copy, G, F: FnMut(G)> {
+pub(crate) struct Wait<'a, W: Copy, G, R, F: FnMut(G)> {
     waiters: &'a Waiters<W, G>,
     name: &'static str,
     want: W,
     /// From the first poll on, until the grant is taken.
     place: Option<usize>,
+    ready: R,
     give_back: F,
 }
 
 /// Nothing is pinned.
-impl<W: Copy, G, F: FnMut(G)> Unpin for Wait<'_, W, G, F> {}
+impl<W: Copy, G, R, F: FnMut(G)> Unpin for Wait<'_, W, G, R, F> {}
 
-impl<W: Copy, G, F: FnMut(G)> Future for Wait<'_, W, G, F> {
+impl<W: Copy, G, R: FnMut() -> Option<G>, F: FnMut(G)> Future for Wait<'_, W, G, R, F> {
     type Output = G;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<G> {
         // Cloned before anything is borrowed.
         let waker = cx.waker().clone();
         let this = &mut *self;
+        if this.place.is_none()
+            && let Some(grant) = (this.ready)()
+        {
+            drop_contained(waker);
+            return Poll::Ready(grant);
+        }
         let mut queue = this.waiters.queue.borrow_mut();
         let unused = match this.place {
             None => {
@@ -220,7 +232,7 @@ impl<W: Copy, G, F: FnMut(G)> Future for Wait<'_, W, G, F> {
     }
 }
 
-impl<W: Copy, G, F: FnMut(G)> Drop for Wait<'_, W, G, F> {
+impl<W: Copy, G, R, F: FnMut(G)> Drop for Wait<'_, W, G, R, F> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
         let mut queue = self.waiters.queue.borrow_mut();

@@ -133,7 +133,8 @@ impl<T> Sender<T> {
     /// Waits until there is no receiver. Dropping the future changes nothing.
     pub async fn closed(&self) {
         while !self.is_closed() {
-            self.shared.closed.wait("watch::Sender::closed", (), |()| {}).await;
+            let ready = || self.is_closed().then_some(());
+            self.shared.closed.wait("watch::Sender::closed", (), ready, |()| {}).await;
         }
     }
 }
@@ -148,7 +149,8 @@ impl<T> Receiver<T> {
     /// [`RecvError`] if the sender is dropped and the last value was seen.
     pub async fn changed(&mut self) -> Result<(), RecvError> {
         while !self.has_changed()? {
-            self.shared.changes.wait("watch::Receiver::changed", (), |()| {}).await;
+            let ready = || (self.has_changed() != Ok(false)).then_some(());
+            self.shared.changes.wait("watch::Receiver::changed", (), ready, |()| {}).await;
         }
         self.seen = self.shared.version.get();
         Ok(())

@@ -85,7 +85,8 @@ impl CancelToken {
     /// Waits until it is cancelled. Dropping the future loses nothing.
     pub async fn cancelled(&self) {
         if !self.is_cancelled() {
-            self.node.waiters.wait("CancelToken::cancelled", (), |()| ()).await;
+            let ready = || self.is_cancelled().then_some(());
+            self.node.waiters.wait("CancelToken::cancelled", (), ready, |()| ()).await;
         }
     }
 

@@ -12,6 +12,7 @@ mod callbacks;
 mod cancel;
 mod chains;
 mod channels;
+mod cloned_wakers;
 mod condvars;
 mod connect;
 mod eager;
@@ -100,6 +101,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("task_list", task_list::TRIALS),
     ("wakers", wakers::TRIALS),
     ("reentry", reentry::TRIALS),
+    ("cloned_wakers", cloned_wakers::TRIALS),
     ("timers", timers::TRIALS),
     ("intervals", intervals::TRIALS),
     ("events", events::TRIALS),

@@ -1,13 +1,10 @@
 //! One value, promised and awaited.
 
-use std::cell::Cell;
-use std::pin::{Pin, pin};
-use std::ptr;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+use std::task::Poll;
 use std::time::Duration;
 
-use carhop::sync::mpsc;
 use carhop::sync::oneshot::{self, RecvError, TryRecvError};
 use carhop::time::timeout;
 use carhop::{spawn, yield_now};
@@ -27,7 +24,6 @@ trials!(
     a_timeout_leaves_the_receiver_in_place,
     futures_wake_in_the_order_of_their_results,
     rude_wakers_of_promises,
-    a_waker_that_sends_as_it_is_cloned,
 );
 
 fn a_value_sent_before_and_after_the_wait(env: &Env) {
@@ -191,34 +187,4 @@ fn rude_wakers_of_promises(env: &Env) {
         }
         assert_eq!((rude.wakes(), rude.alive()), (2, 0));
     });
-}
-
-thread_local! {
-    static ON_CLONE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
-}
-
-/// A waker that does what `ON_CLONE` says.
-static CLONED: RawWakerVTable = RawWakerVTable::new(
-    |_| {
-        if let Some(f) = ON_CLONE.take() {
-            f();
-        }
-        RawWaker::new(ptr::null(), &CLONED)
-    },
-    |_| {},
-    |_| {},
-    |_| {},
-);
-
-/// What arrives before the waker is in its place wakes nobody, so it must be seen.
-fn a_waker_that_sends_as_it_is_cloned(_: &Env) {
-    // SAFETY: the functions use no data.
-    let waker = unsafe { Waker::new(ptr::null(), &CLONED) };
-    let cx = &mut Context::from_waker(&waker);
-    let (sender, receiver) = oneshot::channel();
-    ON_CLONE.set(Some(Box::new(move || sender.send(1).unwrap())));
-    assert_eq!(pin!(receiver).poll(cx), Poll::Ready(Ok(1)));
-    let (sender, mut receiver) = mpsc::channel(1);
-    ON_CLONE.set(Some(Box::new(move || sender.try_send(1).unwrap())));
-    assert_eq!(pin!(receiver.recv()).poll(cx), Poll::Ready(Some(1)));
 }

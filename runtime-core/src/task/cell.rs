@@ -180,10 +180,14 @@ impl<F: Future> Task for TaskCell<F> {
 impl<F: Future> Joinable<F::Output> for TaskCell<F> {
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
         if !self.header.finished.get() {
+            // It may be a user's own, whose code ends the runtime, and with it the task.
             let waker = cx.waker().clone();
-            drop(self.header.joiner.replace(Some(waker)));
-            note(Awaits::Task(self.header.id));
-            return Poll::Pending;
+            if !self.header.finished.get() {
+                drop(self.header.joiner.replace(Some(waker)));
+                note(Awaits::Task(self.header.id));
+                return Poll::Pending;
+            }
+            drop_contained(waker);
         }
         match &mut *self.stage.borrow_mut() {
             Stage::Output(output) => {
