@@ -65,7 +65,7 @@ async fn a_scope_that_fails(probe: &Probe) {
     assert_end_of(alive).await;
 }
 
-/// With a child that ends in order, one that blocks the end, and a timer.
+/// With a timer, a child that blocks the end, and one that ends in order, unless that takes it too long.
 async fn a_scope_that_drains(probe: &Probe) {
     let alive = Alive::default();
     let in_scope = Rc::clone(&alive);
@@ -84,7 +84,7 @@ async fn a_scope_that_drains(probe: &Probe) {
         Err::<(), _>("no")
     });
     let output = probe.drive(scope).await;
-    assert!(output.is_none_or(|output| output.is_err_and(|error| error.blockers().len() == 1)));
+    assert!(output.is_none_or(|output| output.is_err_and(|error| !error.blockers().is_empty())));
     assert_end_of(alive).await;
 }
 
