@@ -14,6 +14,7 @@ futures!(
     semaphore_acquire_many: "semaphore::Semaphore::acquire_many",
     semaphore_acquire_owned: "semaphore::Semaphore::acquire_owned",
     semaphore_acquire_many_owned: "semaphore::Semaphore::acquire_many_owned",
+    semaphore_first_in_the_queue: "semaphore::Semaphore::acquire_many",
     semaphore_closed: "semaphore::Semaphore::acquire",
     event_wait: "event::Event::wait",
     condvar_wait: "condvar::Condvar::wait",
@@ -65,7 +66,7 @@ async fn semaphore_acquire(probe: &Probe) {
 }
 
 async fn semaphore_acquire_many(probe: &Probe) {
-    semaphore(probe, async |semaphore| drop(semaphore.acquire_many(2).await.unwrap())).await;
+    semaphore(probe, async |semaphore| drop(semaphore.acquire_many(3).await.unwrap())).await;
 }
 
 async fn semaphore_acquire_owned(probe: &Probe) {
@@ -73,7 +74,7 @@ async fn semaphore_acquire_owned(probe: &Probe) {
 }
 
 async fn semaphore_acquire_many_owned(probe: &Probe) {
-    semaphore(probe, async |semaphore| drop(semaphore.acquire_many_owned(2).await.unwrap())).await;
+    semaphore(probe, async |semaphore| drop(semaphore.acquire_many_owned(3).await.unwrap())).await;
 }
 
 /// Of three permits, two are taken and come back one by one. Behind the future under test somebody wants all three, and
@@ -102,6 +103,27 @@ async fn semaphore(probe: &Probe, acquire: impl AsyncFn(Rc<Semaphore>) + 'static
     }
     assert_eq!(semaphore.available_permits(), 3);
     drop(semaphore.try_acquire_many(3).expect("nobody has a place"));
+    assert_nobody_waits(&semaphore);
+}
+
+/// The future under test wants more than there is, and leaves. Then there is enough for the one behind it, though no
+/// permit has come back.
+async fn semaphore_first_in_the_queue(probe: &Probe) {
+    let semaphore = Rc::new(Semaphore::new(1));
+    let (adding, tested, next) = (Rc::clone(&semaphore), Rc::clone(&semaphore), Rc::clone(&semaphore));
+    let adder = spawn(async move {
+        yields(12).await;
+        adding.add_permits(1);
+    });
+    let behind = spawn(async move {
+        yield_now().await;
+        drop(next.acquire().await.unwrap());
+    });
+    probe.drive(async move { drop(tested.acquire_many(2).await.unwrap()) }).await;
+    yields(4).await;
+    assert!(behind.is_finished());
+    adder.await.unwrap();
+    assert_eq!(semaphore.available_permits(), 2);
     assert_nobody_waits(&semaphore);
 }
 
