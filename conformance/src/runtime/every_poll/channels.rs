@@ -1,10 +1,9 @@
 //! Channels.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::rc::Rc;
 
-use carhop::sync::{broadcast, mpsc, oneshot, watch};
+use carhop::sync::{Mutex, broadcast, mpsc, oneshot, watch};
 use carhop::{spawn, yield_now};
 use futures::StreamExt;
 
@@ -60,7 +59,7 @@ async fn mpsc_sender(probe: &Probe, send: impl AsyncFn(mpsc::Sender<&'static str
     let sent = probe.drive(async move { send(tested).await }).await;
     behind.await.unwrap();
     // All room has come back.
-    while sender.len() > 0 {
+    while !sender.is_empty() {
         yield_now().await;
     }
     sender.try_send("last").unwrap();
@@ -91,13 +90,13 @@ async fn mpsc_stream(probe: &Probe) {
 }
 
 /// The receiver, and what came out of it.
-type Received = Rc<RefCell<(mpsc::Receiver<u32>, Vec<u32>)>>;
+type Received = Rc<Mutex<(mpsc::Receiver<u32>, Vec<u32>)>>;
 
 const SENT: u32 = 3;
 
 fn mpsc_receiver() -> (Received, Received, carhop::JoinHandle<()>) {
     let (sender, receiver) = mpsc::channel(2);
-    let received = Rc::new(RefCell::new((receiver, vec![])));
+    let received = Rc::new(Mutex::new((receiver, vec![])));
     let sender = spawn(async move {
         for value in 0..SENT {
             yields(2).await;
@@ -109,14 +108,14 @@ fn mpsc_receiver() -> (Received, Received, carhop::JoinHandle<()>) {
 
 /// Receives all but the last, so that the future under test may end before the channel does.
 async fn receive(received: &Received, next: impl AsyncFn(&mut mpsc::Receiver<u32>) -> Option<u32>) {
-    let (receiver, values) = &mut *received.borrow_mut();
+    let (receiver, values) = &mut *received.try_lock().unwrap();
     while values.len() < 2 {
         values.push(next(receiver).await.unwrap());
     }
 }
 
 async fn assert_all_arrive(received: Received, sender: carhop::JoinHandle<()>) {
-    let (receiver, values) = &mut *received.borrow_mut();
+    let (receiver, values) = &mut *received.try_lock().unwrap();
     while let Some(value) = receiver.recv().await {
         values.push(value);
     }
@@ -143,15 +142,15 @@ async fn oneshot_receiver(probe: &Probe) {
 
 async fn oneshot_closed(probe: &Probe) {
     let (sender, receiver) = oneshot::channel::<()>();
-    let sender = Rc::new(RefCell::new(sender));
+    let sender = Rc::new(Mutex::new(sender));
     let closing = spawn(async move {
         yields(3).await;
         drop(receiver);
     });
     let tested = Rc::clone(&sender);
-    probe.drive(async move { tested.borrow_mut().closed().await }).await;
+    probe.drive(async move { tested.try_lock().unwrap().closed().await }).await;
     // Once more, after one that was dropped.
-    sender.borrow_mut().closed().await;
+    sender.try_lock().unwrap().closed().await;
     closing.await.unwrap();
 }
 
@@ -167,16 +166,16 @@ async fn broadcast_recv(probe: &Probe) {
             sender.send(Rc::new(value)).unwrap();
         }
     });
-    let world = Rc::new(RefCell::new((receiver, vec![])));
+    let world = Rc::new(Mutex::new((receiver, vec![])));
     let tested = Rc::clone(&world);
     let receive = async move {
-        let (receiver, values) = &mut *tested.borrow_mut();
+        let (receiver, values) = &mut *tested.try_lock().unwrap();
         for _ in 0..2 {
             values.push(receiver.recv().await);
         }
     };
     probe.drive(receive).await;
-    let (receiver, values) = &mut *world.borrow_mut();
+    let (receiver, values) = &mut *world.try_lock().unwrap();
     while values.len() < 2 {
         values.push(receiver.recv().await);
     }
@@ -190,7 +189,7 @@ async fn broadcast_recv(probe: &Probe) {
 
 async fn watch_changed(probe: &Probe) {
     let (sender, receiver) = watch::channel(0);
-    let receiver = Rc::new(RefCell::new(receiver));
+    let receiver = Rc::new(Mutex::new(receiver));
     let other = spawn({
         let mut other = sender.subscribe();
         async move {
@@ -208,10 +207,10 @@ async fn watch_changed(probe: &Probe) {
         }
     });
     let tested = Rc::clone(&receiver);
-    let changed = probe.drive(async move { tested.borrow_mut().changed().await }).await;
+    let changed = probe.drive(async move { tested.try_lock().unwrap().changed().await }).await;
     assert!(matches!(changed, None | Some(Ok(()))), "{changed:?}");
     // A change that was not seen is not lost.
-    let mut receiver = receiver.borrow_mut();
+    let mut receiver = receiver.try_lock().unwrap();
     while receiver.changed().await.is_ok() {}
     assert_eq!(*receiver.borrow(), 2);
     assert_eq!(other.await.unwrap(), [1, 2]);

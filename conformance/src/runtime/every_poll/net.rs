@@ -1,6 +1,5 @@
 //! Connections as they begin, names, and signals.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +9,12 @@ use std::time::Duration;
 use carhop::net::{TcpListener, TcpStream, lookup_host};
 use carhop::signal::{Signal, SignalKind, ctrl_c, signal};
 use carhop::spawn;
+use carhop::sync::Mutex;
 use carhop::time::timeout;
-use runtime_core::socket;
+use runtime_core::{socket, under_way};
+use socket2::{Domain, Socket, Type};
 
-use super::super::support::listener;
+use super::super::support::{listener, short_of_room};
 use super::{Probe, futures, yields};
 
 futures!(
@@ -22,6 +23,7 @@ futures!(
     poll_accept: "listener::TcpListener::poll_accept" "listener::Listener::poll_accept",
     connect: "stream::TcpStream::connect",
     connect_to_a_name: "stream::TcpStream::connect",
+    connect_without_an_answer: "stream::TcpStream::connect",
     connect_below: "connect::connect",
     look_up: "addr::lookup_host",
     receive_a_signal: "signal::Signal::recv",
@@ -55,17 +57,17 @@ async fn accepting(probe: &Probe, next: impl AsyncFn(&TcpListener) -> Accepted +
         }
         clients
     });
-    let accepted = Rc::new(RefCell::new(vec![]));
+    let accepted = Rc::new(Mutex::new(vec![]));
     let world = (Rc::clone(&listener), Rc::clone(&accepted));
     let accept_two = async move {
         let (listener, accepted) = world;
-        let accepted = &mut *accepted.borrow_mut();
+        let accepted = &mut *accepted.try_lock().unwrap();
         while accepted.len() < 2 {
             accepted.push(next(&listener).await.unwrap());
         }
     };
     probe.drive_a_loan(accept_two).await;
-    let accepted = &mut *accepted.borrow_mut();
+    let accepted = &mut *accepted.try_lock().unwrap();
     while accepted.len() < 3 {
         accepted.push(listener.accept().await.unwrap());
     }
@@ -94,6 +96,24 @@ async fn connect_below(probe: &Probe) {
     let connect = async move { socket::connect(&addr).await.unwrap().address(runtime_core::op::End::Local) };
     let connected = probe.drive_a_loan(connect).await;
     assert_connected(&listener, connected.map(|addr| addr.unwrap().as_socket().unwrap())).await;
+}
+
+/// The attempt is still under way when it is given up.
+async fn connect_without_an_answer(probe: &Probe) {
+    let (_listener, full) = short_of_room();
+    // Some find room, and no other.
+    let _fillers = [(); 4].map(|()| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        assert!(socket.connect(&full.into()).is_err());
+        socket
+    });
+    let connected = probe.drive_a_loan(timeout(Duration::from_millis(1), TcpStream::connect(full))).await;
+    assert!(connected.is_none_or(|connected| connected.is_err()));
+    // While the listener is there, for its end would be an answer.
+    while !under_way().operations.is_empty() {
+        yields(1).await;
+    }
 }
 
 /// The connections that the listener sees are that of this client, if it got so far, and one at most that was given up.
@@ -128,15 +148,15 @@ fn raise(kind: SignalKind) {
 /// A signal that the future under test has not seen is not lost.
 async fn receive_a_signal(probe: &Probe) {
     let kind = SignalKind::user_defined2();
-    let signals = Rc::new(RefCell::new(signal(kind).unwrap()));
+    let signals = Rc::new(Mutex::new(signal(kind).unwrap()));
     let raising = spawn(async move {
         yields(3).await;
         raise(kind);
     });
     let tested = Rc::clone(&signals);
-    let received = probe.drive_a_loan(async move { tested.borrow_mut().recv().await.unwrap() }).await;
+    let received = probe.drive_a_loan(async move { tested.try_lock().unwrap().recv().await.unwrap() }).await;
     raising.await.unwrap();
-    let signals: &mut Signal = &mut signals.borrow_mut();
+    let signals: &mut Signal = &mut signals.try_lock().unwrap();
     if received.is_some() {
         raise(kind);
     }

@@ -1,12 +1,12 @@
 //! Bytes: each arrives once, and in its place.
 
-use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use carhop::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
+use carhop::sync::Mutex;
 use carhop::{spawn, yield_now};
 use socket2::SockRef;
 
@@ -146,17 +146,17 @@ async fn reading<S: 'static>(
         }
     });
     let read = Rc::new(read);
-    let world = Rc::new(RefCell::new((prepare(far), [0; BYTES.len()])));
+    let world = Rc::new(Mutex::new((prepare(far), [0; BYTES.len()])));
     let (tested, reads) = (Rc::clone(&world), Rc::clone(&read));
     let read_some = async move {
-        let (stream, buf) = &mut *tested.borrow_mut();
+        let (stream, buf) = &mut *tested.try_lock().unwrap();
         let mut filled = 0;
         while filled < 12 {
             filled += reads(stream, &mut buf[filled..12]).await.unwrap();
         }
     };
     probe.drive_a_loan(read_some).await;
-    let (stream, buf) = &mut *world.borrow_mut();
+    let (stream, buf) = &mut *world.try_lock().unwrap();
     while let Some(filled) = buf.iter().position(|&byte| byte == 0) {
         assert!(read(stream, &mut buf[filled..]).await.unwrap() > 0);
     }
@@ -184,17 +184,17 @@ async fn writing<S: 'static>(
         yields(4).await;
         read_to_end(&mut far).await
     });
-    let world = Rc::new(RefCell::new((prepare(near), 0)));
+    let world = Rc::new(Mutex::new((prepare(near), 0)));
     let tested = Rc::clone(&world);
     let write_all = async move {
-        let (stream, written) = &mut *tested.borrow_mut();
+        let (stream, written) = &mut *tested.try_lock().unwrap();
         while *written < BYTES.len() {
             *written += write(stream, &BYTES[*written..]).await.unwrap();
             yield_now().await;
         }
     };
     let ended = probe.drive_a_loan(write_all).await;
-    let Ok((stream, written)) = Rc::try_unwrap(world).map(RefCell::into_inner) else {
+    let Ok((stream, written)) = Rc::try_unwrap(world).map(Mutex::into_inner) else {
         panic!("the future under test is gone, and has nothing");
     };
     drop(stream);

@@ -1,10 +1,11 @@
 //! Tasks, what belongs to them, and work beside them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::mpsc;
 
+use carhop::sync::Mutex;
 use carhop::task::{CancelToken, JoinSet, cancelled, shield, spawn_blocking};
 use carhop::{Handle, spawn, yield_now};
 
@@ -112,16 +113,16 @@ async fn joining(probe: &Probe, next: impl AsyncFn(&mut JoinSet<usize>) -> usize
         number
     };
     let set: JoinSet<_> = (0..3).map(numbered).collect();
-    let world = Rc::new(RefCell::new((set, vec![])));
+    let world = Rc::new(Mutex::new((set, vec![])));
     let tested = Rc::clone(&world);
     let join_two = async move {
-        let (set, joined) = &mut *tested.borrow_mut();
+        let (set, joined) = &mut *tested.try_lock().unwrap();
         while joined.len() < 2 {
             joined.push(next(set).await);
         }
     };
     probe.drive_a_loan(join_two).await;
-    let (set, joined) = &mut *world.borrow_mut();
+    let (set, joined) = &mut *world.try_lock().unwrap();
     assert_eq!(set.len(), 3 - joined.len());
     while let Some(output) = set.join_next().await {
         joined.push(output.unwrap());
@@ -144,10 +145,10 @@ async fn join_all(probe: &Probe) {
 
 async fn join_set_shutdown(probe: &Probe) {
     let ended: Rc<Cell<usize>> = Rc::default();
-    let set = Rc::new(RefCell::new((0..3).map(|_| work(Rc::clone(&ended))).collect::<JoinSet<_>>()));
+    let set = Rc::new(Mutex::new((0..3).map(|_| work(Rc::clone(&ended))).collect::<JoinSet<_>>()));
     let tested = Rc::clone(&set);
-    let shut_down = probe.drive_a_loan(async move { tested.borrow_mut().shutdown().await }).await;
-    let mut set = set.borrow_mut();
+    let shut_down = probe.drive_a_loan(async move { tested.try_lock().unwrap().shutdown().await }).await;
+    let mut set = set.try_lock().unwrap();
     assert!(shut_down.is_none() || set.is_empty());
     let expected = if probe.never_polls() { 3 } else { 0 };
     while let Some(output) = set.join_next().await {

@@ -1,12 +1,11 @@
 //! Sleeping, deadlines and intervals.
 
-use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::time::Duration;
 
 use carhop::spawn;
-use carhop::sync::Semaphore;
+use carhop::sync::{Mutex, Semaphore};
 use carhop::time::{Instant, Interval, interval, sleep, timeout, timeout_at};
 use runtime_core::{Nanos, timer, under_way};
 
@@ -82,17 +81,17 @@ async fn poll_tick(probe: &Probe) {
 
 /// All ticks come, each once.
 async fn ticking(probe: &Probe, next: impl AsyncFn(&mut Interval) -> Instant + 'static) {
-    let world = Rc::new(RefCell::new((interval(A_WHILE), vec![])));
+    let world = Rc::new(Mutex::new((interval(A_WHILE), vec![])));
     let tested = Rc::clone(&world);
     let two_ticks = async move {
-        let (interval, ticks) = &mut *tested.borrow_mut();
+        let (interval, ticks) = &mut *tested.try_lock().unwrap();
         while ticks.len() < 2 {
             ticks.push(next(interval).await);
         }
     };
     // The timer is the interval's.
     probe.drive_a_loan(two_ticks).await;
-    let (interval, ticks) = &mut *world.borrow_mut();
+    let (interval, ticks) = &mut *world.try_lock().unwrap();
     while ticks.len() < 3 {
         ticks.push(interval.tick().await);
     }
