@@ -136,6 +136,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("between_threads", between_threads::TRIALS),
     ("every_poll", every_poll::TRIALS),
     ("every_poll::sync", every_poll::sync::TRIALS),
+    ("every_poll::meetings", every_poll::meetings::TRIALS),
     ("every_poll::channels", every_poll::channels::TRIALS),
     ("every_poll::tasks", every_poll::tasks::TRIALS),
     ("every_poll::groups", every_poll::groups::TRIALS),

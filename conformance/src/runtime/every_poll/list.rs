@@ -13,6 +13,7 @@ trials!(there_is_a_trial_for_each_public_future);
 /// The futures that the trials are about.
 const TRIED: &[super::Futures] = &[
     super::sync::FUTURES,
+    super::meetings::FUTURES,
     super::channels::FUTURES,
     super::tasks::FUTURES,
     super::groups::FUTURES,

@@ -4,6 +4,7 @@
 pub(super) mod channels;
 pub(super) mod groups;
 mod list;
+pub(super) mod meetings;
 pub(super) mod net;
 mod probe;
 pub(super) mod sockets;
@@ -34,4 +35,11 @@ async fn yields(count: usize) {
     for _ in 0..count {
         carhop::yield_now().await;
     }
+}
+
+/// As `Debug` says.
+#[track_caller]
+fn assert_nobody_waits(sync: &impl std::fmt::Debug) {
+    let text = format!("{sync:?}");
+    assert!(text.contains("waiters: 0"), "{text}");
 }
