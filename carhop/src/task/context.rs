@@ -23,6 +23,8 @@ pub(super) trait Enclosing {
     fn adopt(&self);
     /// They have ended. Returns who else waits for that, if this one was adopted itself and has ended with it.
     fn release(&self) -> Option<Rc<dyn Enclosing>>;
+    /// Drops one owner. With the last one goes the group; returns the one around it then, which lost an owner by that.
+    fn let_go(self: Rc<Self>) -> Option<Rc<dyn Enclosing>>;
 }
 
 impl Context {

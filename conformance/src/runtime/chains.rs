@@ -2,8 +2,10 @@
 
 use std::cell::Cell;
 use std::future::pending;
+use std::pin::Pin;
 use std::rc::Rc;
 
+use carhop::task::TaskGroup;
 use carhop::{JoinHandle, spawn, yield_now};
 
 use super::support::{Count, OnDrop};
@@ -16,6 +18,8 @@ trials!(
     tasks_that_wait_for_the_next,
     drops_that_abort_the_next,
     ends_that_spawn_the_next,
+    groups_within_the_next,
+    groups_that_are_over_around_the_next,
 );
 
 const LINKS: usize = 100_000;
@@ -171,4 +175,66 @@ fn ends_that_spawn_the_next(env: &Env) {
             yield_now().await;
         }
     });
+}
+
+type Nested<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// The outermost goes first, and is kept by those within until the innermost goes.
+fn groups_within_the_next(env: &Env) {
+    fn nest(left: usize, starts: Count, drops: Count) -> Nested<Result<(), ()>> {
+        Box::pin(async move {
+            starts.add();
+            let _guard = OnDrop(|| drops.add());
+            let scope = TaskGroup::scope(async |group| {
+                if left > 1 {
+                    group.spawn(nest(left - 1, starts.clone(), drops.clone()));
+                }
+                pending().await
+            });
+            scope.await.map_err(drop)
+        })
+    }
+    for at_shutdown in [false, true] {
+        let (starts, drops) = (Count::default(), Count::default());
+        let runtime = env.runtime();
+        runtime.block_on(async {
+            let outermost = spawn(nest(LINKS, starts.clone(), drops.clone()));
+            while starts.get() < LINKS {
+                yield_now().await;
+            }
+            if at_shutdown {
+                return;
+            }
+            outermost.abort();
+            while drops.get() < LINKS {
+                yield_now().await;
+            }
+        });
+        drop(runtime);
+        assert_eq!(drops.get(), LINKS);
+    }
+}
+
+/// A task that a body spawns, and the group does not wait for, has that group around its own.
+fn groups_that_are_over_around_the_next(env: &Env) {
+    fn next(left: usize, ended: Count) -> Nested<()> {
+        Box::pin(async move {
+            let scope = TaskGroup::<()>::scope(async |_| {
+                ended.add();
+                if left > 1 {
+                    drop(spawn(next(left - 1, ended.clone())));
+                }
+                Ok(())
+            });
+            scope.await.unwrap();
+        })
+    }
+    let ended = Count::default();
+    env.run(async {
+        drop(spawn(next(LINKS, ended.clone())));
+        while ended.get() < LINKS {
+            yield_now().await;
+        }
+    });
+    assert_eq!(ended.get(), LINKS);
 }

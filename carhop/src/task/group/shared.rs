@@ -209,6 +209,20 @@ impl<E> Enclosing for Shared<E> {
         self.guests.set(self.guests.get() - 1);
         self.ended()
     }
+
+    fn let_go(self: Rc<Self>) -> Option<Rc<dyn Enclosing>> {
+        Rc::into_inner(self).and_then(|mut group| group.enclosing.take())
+    }
+}
+
+impl<E> Drop for Shared<E> {
+    fn drop(&mut self) {
+        let mut next = self.enclosing.take();
+        // If this was its last owner, the group around goes as well: here, rather than within a drop within a drop.
+        while let Some(enclosing) = next {
+            next = enclosing.let_go();
+        }
+    }
 }
 
 impl Children {
