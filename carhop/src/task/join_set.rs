@@ -73,12 +73,14 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
+        let number = self.spawned;
+        self.spawned += 1;
         let entry = self.tasks.vacant_entry();
-        let leaves = Leaves { ended: Rc::clone(&self.ended), key: entry.key() };
+        let place = Place { key: entry.key(), number };
+        let leaves = Leaves { ended: Rc::clone(&self.ended), place };
         let handle = builder.spawn(Child { future, _leaves: leaves });
         let abort_handle = handle.abort_handle();
-        entry.insert(Member { handle, number: self.spawned });
-        self.spawned += 1;
+        entry.insert(Member { handle, number });
         abort_handle
     }
 }
@@ -188,12 +190,23 @@ impl<T> JoinSet<T> {
 
     /// `None`: none has ended. Pending: one is about to, and will wake the waker of `cx`.
     fn poll_first_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Result<T, JoinError>)>> {
-        let first = self.ended.keys.borrow().front().copied();
-        let Some(key) = first else { return Poll::Ready(None) };
+        let Some(key) = self.first_ended() else { return Poll::Ready(None) };
         // A task gives notice in the drop of its future, which is a moment before its output can be had.
         let output = ready!(Pin::new(&mut self.tasks[key].handle).poll(cx));
-        self.ended.keys.borrow_mut().pop_front();
+        self.ended.places.borrow_mut().pop_front();
         Poll::Ready(Some((self.tasks.remove(key).number, output)))
+    }
+
+    fn first_ended(&self) -> Option<usize> {
+        let mut places = self.ended.places.borrow_mut();
+        loop {
+            let Place { key, number } = *places.front()?;
+            if self.tasks.get(key).is_some_and(|member| member.number == number) {
+                return Some(key);
+            }
+            // It never was a member: to spawn it has panicked, outside of a runtime.
+            places.pop_front();
+        }
     }
 }
 
@@ -230,8 +243,15 @@ impl<T: 'static, F: Future<Output = T> + 'static> FromIterator<F> for JoinSet<T>
 #[derive(Default)]
 struct Ended {
     /// Of those that have ended and were not joined yet.
-    keys: RefCell<VecDeque<usize>>,
+    places: RefCell<VecDeque<Place>>,
     waiter: Cell<Option<Waker>>,
+}
+
+/// Where in the set a member is, and which one: places are used again.
+#[derive(Clone, Copy)]
+struct Place {
+    key: usize,
+    number: u64,
 }
 
 pin_project! {
@@ -254,12 +274,12 @@ impl<F: Future> Future for Child<F> {
 
 struct Leaves {
     ended: Rc<Ended>,
-    key: usize,
+    place: Place,
 }
 
 impl Drop for Leaves {
     fn drop(&mut self) {
-        self.ended.keys.borrow_mut().push_back(self.key);
+        self.ended.places.borrow_mut().push_back(self.place);
         if let Some(waiter) = self.ended.waiter.take() {
             wake_contained(waiter);
         }

@@ -12,7 +12,7 @@ use carhop::{spawn, yield_now};
 use futures::executor::block_on;
 use futures::poll;
 
-use super::support::{Count, OnDrop, Trace, cancelled, panic_quietly, waiting};
+use super::support::{Count, OnDrop, Trace, cancelled, panic_of, panic_quietly, waiting};
 use super::{Env, trials};
 
 trials!(
@@ -27,6 +27,7 @@ trials!(
     a_look_takes_what_has_ended,
     a_waker_that_joins_at_once,
     a_set_that_outlives_its_runtime,
+    what_could_not_be_spawned_leaves_no_trace,
     many_tasks_in_few_places,
     join_macros_with_borrowed_data,
     tasks_gathered_by_their_handles,
@@ -304,6 +305,23 @@ fn a_set_that_outlives_its_runtime(env: &Env) {
     set.abort_all();
     assert!(cancelled(block_on(set.join_next()).unwrap()));
     assert!(block_on(set.join_next()).is_none());
+}
+
+fn what_could_not_be_spawned_leaves_no_trace(env: &Env) {
+    let mut set = JoinSet::new();
+    for _ in 0..2 {
+        assert!(panic_of(|| set.spawn(async { 0 })).starts_with("spawn needs a running carhop runtime"));
+    }
+    env.run(async {
+        assert!(set.is_empty() && set.join_next().await.is_none());
+        // It has the place that the others would have had, and is not taken for one of them.
+        let first = set.spawn(pending());
+        set.spawn(async { 1 });
+        assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+        first.abort();
+        assert!(cancelled(set.join_next().await.unwrap()));
+        assert!(set.join_next().await.is_none());
+    });
 }
 
 fn many_tasks_in_few_places(env: &Env) {
