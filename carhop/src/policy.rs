@@ -34,7 +34,8 @@
 //! Shares count polls, not time: a task that computes for long in each poll gets more of the processor.
 //! A type that implements [`Policy`] is used just like these.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 pub use runtime_core::policy::{Policy, Ready};
 use runtime_core::task::TaskId;
@@ -67,7 +68,9 @@ impl Policy for Lifo {
 /// starve while higher ones are ready.
 #[derive(Debug, Default)]
 pub struct Priority {
-    ready: BTreeMap<u32, VecDeque<TaskId>>,
+    /// With the number of its arrival, the lower of which is the greater.
+    ready: BinaryHeap<(u32, Reverse<u64>, TaskId)>,
+    arrivals: u64,
 }
 
 impl Priority {
@@ -79,12 +82,12 @@ impl Priority {
 
 impl Policy for Priority {
     fn push(&mut self, task: Ready) {
-        self.ready.entry(task.priority).or_default().push_back(task.task);
+        self.ready.push((task.priority, Reverse(self.arrivals), task.task));
+        self.arrivals += 1;
     }
 
     fn pop(&mut self) -> Option<TaskId> {
-        // Queues stay when they are empty, so that nothing is allocated in the long run.
-        self.ready.values_mut().rev().find_map(VecDeque::pop_front)
+        self.ready.pop().map(|(.., task)| task)
     }
 }
 

@@ -23,6 +23,7 @@ trials!(
     lifo,
     lifo_starves_as_its_documentation_says,
     priority,
+    a_priority_for_each_task,
     priority_starves_as_its_documentation_says,
     weighted_shares_of_three_to_one,
     a_share_that_was_idle_gets_no_arrears,
@@ -121,6 +122,23 @@ fn priority(env: &Env) {
     });
     // The root has the priority of `a`, and asks for it first; it has been told of the end of `a` only.
     assert_eq!(trace.text(), "b d b d c c a a e e");
+}
+
+/// Deadlines, say. Looking through all there ever were takes minutes.
+fn a_priority_for_each_task(env: &Env) {
+    const TASKS: u32 = 100_000;
+    let (order, runtime) = (Rc::new(RefCell::new(Vec::new())), with(env, Priority::new));
+    runtime.block_on(async {
+        let tasks = (0..TASKS).map(|number| {
+            let order = Rc::clone(&order);
+            // All of them differ, and the root's is the lowest.
+            let priority = 2 + (number ^ 0x2a);
+            task::Builder::new().priority(priority).spawn(async move { order.borrow_mut().push(priority) })
+        });
+        join_all(tasks.collect::<Vec<_>>()).await;
+    });
+    let order = order.take();
+    assert!(order.len() == TASKS as usize && order.is_sorted_by(|one, next| one > next));
 }
 
 fn priority_starves_as_its_documentation_says(env: &Env) {
