@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
-use runtime_core::task::{Awaits, Options, note};
+use runtime_core::task::{Awaits, Options, note, report_unseen};
 use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
@@ -80,13 +80,14 @@ impl Handle {
         let site = Location::caller();
         let (answer, output) = oneshot::channel();
         let (abort, aborted) = oneshot::channel();
+        let handle = self.clone();
         let start = move || {
             // Made within the task, so that a panic of `make` is the task's.
             let task = spawn_with(Options { site, ..Options::here() }, async move { make().await });
             // Eager: it must be the task's joiner before the task can finish.
             let options =
                 Options { site, eager: true, name: Some("answers another thread".into()), ..Options::here() };
-            drop(spawn_with(options, answer_with(task, answer, aborted)));
+            drop(spawn_with(options, answer_with(handle, task, answer, aborted)));
         };
         // If it is refused, or dropped before it was called, the channel says so.
         let _ = self.post(start);
@@ -101,8 +102,9 @@ impl Handle {
 
 /// Sends the output of `task` to whoever asked for it. If they have lost interest, `task` goes on without a handle.
 async fn answer_with<T: 'static>(
+    handle: Handle,
     mut task: JoinHandle<T>,
-    mut answer: oneshot::Sender<Result<T, JoinError>>,
+    mut answer: oneshot::Sender<Answer<T>>,
     mut aborted: oneshot::Receiver<()>,
 ) {
     let output = poll_fn(|cx| {
@@ -117,7 +119,37 @@ async fn answer_with<T: 'static>(
     });
     if let Some(output) = output.await {
         // It may have been dropped since the poll.
-        let _ = answer.send(output);
+        let _ = answer.send(Answer { output: Some(output), handle });
+    }
+}
+
+/// An output on its way to whoever asked for it.
+struct Answer<T> {
+    /// `None` once it is taken.
+    output: Option<Result<T, JoinError>>,
+    /// Of the runtime that it comes from.
+    handle: Handle,
+}
+
+impl<T> Drop for Answer<T> {
+    /// A panic that nobody has taken is for the runtime to report.
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.output.take()
+            && error.is_panic()
+        {
+            let unseen = Unseen(Some(error));
+            // If that runtime is gone, it is reported here.
+            let _ = self.handle.post(move || drop(unseen));
+        }
+    }
+}
+
+/// The error of a task whose handle is gone.
+struct Unseen(Option<JoinError>);
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(report_unseen);
     }
 }
 
@@ -129,7 +161,7 @@ async fn answer_with<T: 'static>(
 ///
 /// Polled again after it was ready, it counts as cancelled, too.
 pub struct RemoteJoinHandle<T> {
-    output: oneshot::Receiver<Result<T, JoinError>>,
+    output: oneshot::Receiver<Answer<T>>,
     /// `None` once it was used.
     abort: Option<oneshot::Sender<()>>,
 }
@@ -152,8 +184,8 @@ impl<T> Future for RemoteJoinHandle<T> {
         if poll.is_pending() {
             note(Awaits::Named("RemoteJoinHandle"));
         }
-        let output = ready!(poll);
-        Poll::Ready(output.unwrap_or_else(|_| Err(JoinError::cancelled())))
+        let output = ready!(poll).ok().and_then(|mut answer| answer.output.take());
+        Poll::Ready(output.unwrap_or_else(|| Err(JoinError::cancelled())))
     }
 }
 

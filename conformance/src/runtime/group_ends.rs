@@ -1,5 +1,6 @@
 //! The ends of task groups: before their time, by force, and in panics.
 
+use std::cell::RefCell;
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -290,24 +291,36 @@ fn a_runtime_that_ends_first(env: &Env) {
     assert_eq!((polls.get(), drops.get()), (3, 3));
 }
 
-/// The panic of a child whose scope is gone is told as that of any task that nobody waits for.
+/// The panic of a child whose scope is gone is told as that of any task that nobody waits for: not even who has its
+/// handle hears of it otherwise.
 fn the_last_word_of_a_closed_group(env: &Env) {
+    for awaited in [false, true] {
+        last_word_of_a_closed_group(env, awaited);
+    }
+}
+
+fn last_word_of_a_closed_group(env: &Env, awaited: bool) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let hear = Arc::clone(&told);
     let builder = env.builder().on_incident(move |incident| hear.lock().unwrap().push(incident.to_string()));
     builder.build().unwrap().block_on(async {
+        let handle = RefCell::new(None);
         let mut scope = Box::pin(TaskGroup::scope(async |group: &TaskGroup<&str>| {
             let last_word = async {
                 let _guard = OnDrop(|| panic_quietly("goodbye"));
                 pending::<Result<(), _>>().await
             };
-            group.try_spawn_with(Builder::new().name("diva"), last_word).unwrap();
+            let task = group.try_spawn_with(Builder::new().name("diva"), last_word).unwrap();
+            *handle.borrow_mut() = Some(task).filter(|_| awaited);
             pending::<Result<(), _>>().await
         }));
         assert!(poll!(&mut scope).is_pending());
         yield_now().await;
         drop(scope);
         yield_now().await;
+        if let Some(task) = handle.take() {
+            assert!(task.await.is_err());
+        }
     });
     assert_eq!(*told.lock().unwrap(), ["task `diva` panicked, and nobody has its handle: goodbye"]);
 }

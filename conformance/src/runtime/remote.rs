@@ -304,14 +304,35 @@ fn a_panic_that_nobody_asks_for(env: &Env) {
     runtime.block_on(async {
         let handle = Handle::current();
         line = line!() + 1;
-        drop(handle.spawn(async { panic_quietly("over there") }));
-        while reports.lock().unwrap().is_empty() {
-            sleep(Duration::from_micros(10)).await;
+        let spawn = || handle.spawn(async { panic_quietly("over there") });
+        let told = async |times| {
+            while reports.lock().unwrap().len() < times {
+                sleep(Duration::from_micros(10)).await;
+            }
+        };
+        drop(spawn());
+        told(1).await;
+        // The panic is on its way already when the handle is dropped, here or elsewhere.
+        for elsewhere in [false, true] {
+            let spawned = spawn();
+            let count = || task::tasks().tasks().len();
+            while count() == 1 {
+                sleep(Duration::ZERO).await;
+            }
+            while count() > 1 {
+                yield_now().await;
+            }
+            if elsewhere {
+                on_a_thread(move || drop(spawned))
+            } else {
+                drop(spawned)
+            }
+            told(2 + usize::from(elsewhere)).await;
         }
     });
     drop(runtime);
     let text = format!("task at {}:{line} panicked, and nobody has its handle: over there", file!());
-    assert_eq!(*reports.lock().unwrap(), [text]);
+    assert_eq!(*reports.lock().unwrap(), [&*text; 3]);
 }
 
 fn an_abort(env: &Env) {

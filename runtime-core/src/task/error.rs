@@ -73,12 +73,16 @@ impl JoinError {
 
     /// Reports a panic that nobody will hear of otherwise to the runtime of its task.
     pub(super) fn report_to(self, runtime: RuntimeId) {
+        self.report_with(|incident| incident::report_of(runtime, incident));
+    }
+
+    fn report_with(self, report: impl FnOnce(&Incident<'_>)) {
         let Some((payload, task)) = self.into_parts() else { return };
         let incident = match &task {
             Some(task) => Incident::TaskPanicked { task, payload: &*payload },
             None => Incident::Panicked { what: "a task", payload: &*payload },
         };
-        incident::report_of(runtime, &incident);
+        report(&incident);
         forget_payload(payload);
     }
 
@@ -91,6 +95,11 @@ impl JoinError {
             }
         }
     }
+}
+
+/// Reports a panic that nobody will hear of otherwise to the runtime of this thread. Other errors are dropped.
+pub fn report_unseen(error: JoinError) {
+    error.report_with(incident::report);
 }
 
 impl fmt::Display for JoinError {

@@ -29,7 +29,7 @@ pub(crate) use awaits::{put_back_noted, take_noted};
 pub(crate) use cell::{Header, Task, TaskCell};
 pub use details::Options;
 pub(crate) use details::{Details, Origin};
-pub use error::JoinError;
+pub use error::{JoinError, report_unseen};
 pub(crate) use info::Activity;
 pub use info::{State, TaskInfo, TaskTree};
 pub use join::{AbortHandle, JoinHandle};

@@ -21,6 +21,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use runtime_core::task::report_unseen;
+
 use super::{AbortHandle, Builder, CancelToken, JoinHandle, TaskId};
 
 pub use error::{Blocker, ChildFailed, Failure, GroupClosed, GroupError};
@@ -252,7 +254,8 @@ impl<T> Future for GroupTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let output = Pin::new(&mut self.handle).poll(cx);
-        output.map(|output| output.ok().flatten().ok_or(ChildFailed(())))
+        // The panic of a child whose scope is gone is none that the group reports.
+        output.map(|output| output.map_err(report_unseen).ok().flatten().ok_or(ChildFailed(())))
     }
 }
 
