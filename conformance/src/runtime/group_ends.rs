@@ -27,6 +27,7 @@ trials!(
     a_group_that_is_asked_to_end,
     a_runtime_that_ends_first,
     the_last_word_of_a_closed_group,
+    errors_that_own_their_group,
     scopes_without_a_runtime,
 );
 
@@ -323,6 +324,28 @@ fn last_word_of_a_closed_group(env: &Env, awaited: bool) {
         }
     });
     assert_eq!(*told.lock().unwrap(), ["task `diva` panicked, and nobody has its handle: goodbye"]);
+}
+
+/// An error that nobody takes out of the group does not keep it alive.
+fn errors_that_own_their_group(env: &Env) {
+    struct Owns {
+        _group: TaskGroup<Owns>,
+        _guard: OnDrop<Box<dyn FnMut()>>,
+    }
+    let drops = Count::default();
+    env.run(async {
+        let mut scope = Box::pin(draining().scope(async |group: &TaskGroup<Owns>| {
+            let (owned, drops) = (group.clone(), drops.clone());
+            let owns = Owns { _group: owned, _guard: OnDrop(Box::new(move || drops.add())) };
+            group.spawn(async { Err::<(), _>(owns) });
+            pending::<Result<(), _>>().await
+        }));
+        assert!(poll!(&mut scope).is_pending());
+        yield_now().await;
+        assert_eq!(drops.get(), 0);
+        drop(scope);
+    });
+    assert_eq!(drops.get(), 1);
 }
 
 fn scopes_without_a_runtime(_: &Env) {

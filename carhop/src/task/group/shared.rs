@@ -1,6 +1,7 @@
 //! What a scope and its children have in common.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::task::Waker;
 
@@ -122,6 +123,10 @@ impl<E> Shared<E> {
 
     /// Something failed.
     pub(super) fn fail(&self, failure: Failure<E>) {
+        if self.phase.get() == Phase::Closed {
+            // Nobody asks for it any more.
+            return drop_contained(failure);
+        }
         self.failures.borrow_mut().push(failure);
         self.end();
     }
@@ -142,7 +147,8 @@ impl<E> Shared<E> {
     /// The drain deadline has passed.
     pub(super) fn abort_blockers(&self, body_blocks: bool) {
         let all = tasks();
-        let info = |(id, _): (TaskId, AbortHandle)| all.tasks().iter().find(|info| info.id == id).cloned();
+        let mut infos: HashMap<_, _> = all.tasks().iter().map(|info| (info.id, info)).collect();
+        let info = |(id, _): (TaskId, AbortHandle)| infos.remove(&id).cloned();
         let blockers = self.children.borrow().in_order().into_iter().filter_map(info).map(Blocker::Task);
         self.blockers.borrow_mut().extend(body_blocks.then_some(Blocker::Body).into_iter().chain(blockers));
         self.abort();
@@ -166,6 +172,8 @@ impl<E> Shared<E> {
         }
         self.phase.set(Phase::Closed);
         drop_contained(self.waiter.take());
+        // Here, for an error may own the group.
+        drop_contained(self.take_error());
     }
 
     /// What went wrong, if anything did.
