@@ -73,8 +73,11 @@ impl Sleep {
     }
 
     fn cancel(&mut self) {
-        let Some((serial, key)) = self.timer else { return };
-        self.timer = None;
+        Self::take_out(self.timer.take());
+    }
+
+    fn take_out(timer: Option<(u64, Key)>) {
+        let Some((serial, key)) = timer else { return };
         let waker = context::of_this_thread(serial).and_then(|core| core.timers.borrow_mut().remove(key));
         // Here, with nothing borrowed: it may be a user's own.
         drop_contained(waker);
@@ -91,8 +94,11 @@ impl Future for Sleep {
         }
         // A waker may be a user's own, so it is cloned and dropped with nothing borrowed.
         let waker = cx.waker().clone();
+        let before = self.timer;
         let (poll, unused) = context::with("a timer", |core| self.register(core, waker));
         drop(unused);
+        // It is in the wheel of another runtime, too, if it was polled there.
+        Self::take_out(before.filter(|&(serial, _)| self.timer.is_some_and(|(here, _)| here != serial)));
         if poll.is_pending() {
             note(Awaits::Timer { deadline: self.deadline });
         }

@@ -28,6 +28,7 @@ trials!(
     reset,
     reset_by_its_own_end,
     polled_on_another_runtime,
+    polled_on_another_runtime_it_leaves_nothing_behind,
     ended_on_another_thread,
     dropped_while_its_runtime_does_not_run,
     dropped_by_its_neighbour,
@@ -215,6 +216,22 @@ fn polled_on_another_runtime(env: &Env) {
     other.block_on(&mut sleep);
     assert!(Instant::now() >= deadline);
     one.block_on(yield_now());
+}
+
+fn polled_on_another_runtime_it_leaves_nothing_behind(env: &Env) {
+    struct Idle;
+    impl Wake for Idle {
+        fn wake(self: Arc<Self>) {}
+    }
+    let (one, other, idle) = (env.runtime(), env.runtime(), Arc::new(Idle));
+    let (mut sleep, waker) = (Box::pin(sleep(HOUR)), Waker::from(Arc::clone(&idle)));
+    for runtime in [&one, &other, &one] {
+        let poll = async { sleep.as_mut().poll(&mut Context::from_waker(&waker)) };
+        assert!(runtime.block_on(poll).is_pending());
+        assert_eq!(Arc::strong_count(&idle), 3, "ours, the waker, and one in a wheel");
+    }
+    drop(sleep);
+    assert_eq!(Arc::strong_count(&idle), 2);
 }
 
 fn ended_on_another_thread(env: &Env) {
