@@ -5,6 +5,7 @@ use std::rc::{Rc, Weak};
 
 use crate::core::Core;
 use crate::registry::RuntimeId;
+use crate::task;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
@@ -69,16 +70,19 @@ pub(crate) fn enter(core: &Rc<Core>) -> Entered {
     // The thread's locals are gone if it is ending, and the runtime is kept in one: then its tasks are dropped
     // without it.
     let before = CURRENT.try_with(|current| current.replace(Some(Rc::clone(core))));
-    Entered { before: before.ok().flatten() }
+    Entered { before: before.ok().flatten(), discarding: task::set_discarding(false) }
 }
 
 /// Puts back what was there before.
 pub(crate) struct Entered {
     before: Option<Rc<Core>>,
+    /// The drop of a task's output may run a runtime, which must not wait with drops until that one is over.
+    discarding: bool,
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
+        task::set_discarding(self.discarding);
         let before = self.before.take();
         // Thread locals may be gone if a runtime is itself kept in one.
         let left = CURRENT.try_with(|current| current.replace(before));

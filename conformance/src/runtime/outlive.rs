@@ -8,15 +8,16 @@ use std::task::Poll;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::sync::oneshot::{self, TryRecvError};
 use carhop::time::{Instant, Sleep, sleep};
 use carhop::{spawn, yield_now};
 use futures::executor;
 use futures::poll;
 
-use super::support::{connection, fill, listener, pair, promptly};
+use super::support::{Count, connection, fill, listener, pair, promptly};
 use super::{Env, trials};
 
-trials!(streams, listeners, handles, sleeps, forgotten_reads,);
+trials!(streams, listeners, handles, outputs_that_run_a_runtime, sleeps, forgotten_reads,);
 
 /// It is an error, and says that the runtime is gone.
 fn gone<T>(what: &str, result: io::Result<T>) {
@@ -101,6 +102,33 @@ fn handles(env: &Env) {
         handle.abort();
         assert!(executor::block_on(handle).unwrap_err().is_cancelled());
     }
+}
+
+/// A chain of outputs is dropped one after the other, but what such a drop runs does not wait for the end of that.
+fn outputs_that_run_a_runtime(env: &Env) {
+    struct Runs(Env, Count);
+    impl Drop for Runs {
+        fn drop(&mut self) {
+            self.0.run(async {
+                let (detached, mut first) = oneshot::channel::<()>();
+                drop(spawn(async { detached }));
+                let (joined, mut second) = oneshot::channel::<()>();
+                let task = spawn(async { joined });
+                yield_now().await;
+                assert_eq!(first.try_recv(), Err(TryRecvError::Closed));
+                drop(task);
+                assert_eq!(second.try_recv(), Err(TryRecvError::Closed));
+                self.1.add();
+            });
+        }
+    }
+    let (runtime, drops) = (env.runtime(), Count::default());
+    let runs = Runs(*env, drops.clone());
+    let output = runtime.spawn(async { runs });
+    runtime.block_on(yield_now());
+    assert!(output.is_finished());
+    drop(output);
+    assert_eq!(drops.get(), 1);
 }
 
 fn sleeps(env: &Env) {

@@ -161,3 +161,8 @@ pub(super) fn discard(task: Rc<dyn Task>) {
     }
     DISCARDING.set(false);
 }
+
+/// Whether tasks that are discarded from now on wait for another one. Returns whether they did before.
+pub(crate) fn set_discarding(discarding: bool) -> bool {
+    DISCARDING.replace(discarding)
+}

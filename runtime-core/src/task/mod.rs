@@ -32,6 +32,7 @@ pub(crate) use details::{Details, Origin};
 pub use error::{JoinError, report_unseen};
 pub(crate) use info::Activity;
 pub use info::{State, TaskInfo, TaskTree};
+pub(crate) use join::set_discarding;
 pub use join::{AbortHandle, JoinHandle};
 pub(crate) use schedule::Next;
 pub(crate) use table::Tasks;
