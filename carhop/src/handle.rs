@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
-use runtime_core::task::{Awaits, Options, note, report_unseen};
+use runtime_core::task::{Awaits, Options, note};
 use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
@@ -134,22 +134,9 @@ struct Answer<T> {
 impl<T> Drop for Answer<T> {
     /// A panic that nobody has taken is for the runtime to report.
     fn drop(&mut self) {
-        if let Some(Err(error)) = self.output.take()
-            && error.is_panic()
-        {
-            let unseen = Unseen(Some(error));
-            // If that runtime is gone, it is reported here.
-            let _ = self.handle.post(move || drop(unseen));
+        if let Some(Err(error)) = self.output.take() {
+            self.handle.0.report_unseen(error);
         }
-    }
-}
-
-/// The error of a task whose handle is gone.
-struct Unseen(Option<JoinError>);
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(report_unseen);
     }
 }
 

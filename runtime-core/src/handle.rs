@@ -5,7 +5,9 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use crate::context;
+use crate::core::Core;
 use crate::mailbox::{Letter, Mailbox};
+use crate::task::{JoinError, report_unseen};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
 #[derive(Clone)]
@@ -16,7 +18,7 @@ pub struct Handle {
 impl Handle {
     /// Of the runtime that runs on this thread, if one does.
     pub fn try_current() -> Option<Self> {
-        context::try_with(|core| Self { mailbox: Arc::clone(core.mailbox()) })
+        context::try_with(|core| Self::of(core))
     }
 
     /// Of the runtime that runs on this thread.
@@ -26,7 +28,11 @@ impl Handle {
     /// If none is running.
     #[track_caller]
     pub fn current() -> Self {
-        context::with("a handle", |core| Self { mailbox: Arc::clone(core.mailbox()) })
+        context::with("a handle", |core| Self::of(core))
+    }
+
+    pub(crate) fn of(core: &Core) -> Self {
+        Self { mailbox: Arc::clone(core.mailbox()) }
     }
 
     /// Has the runtime call `callback`, after the tasks that are ready by then. Callbacks of one thread are called in
@@ -42,6 +48,15 @@ impl Handle {
         self.mailbox.post(letter).map_err(|_| Closed)
     }
 
+    /// Has the runtime report a panic that nobody will hear of otherwise. If it is gone, it is reported here. Other errors
+    /// are dropped.
+    pub fn report_unseen(&self, error: JoinError) {
+        if error.is_panic() {
+            let unseen = Unseen(Some(error));
+            let _ = self.post(move || drop(unseen));
+        }
+    }
+
     /// Whether the runtime is gone.
     pub fn is_closed(&self) -> bool {
         self.mailbox.is_closed()
@@ -51,6 +66,15 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Handle({})", if self.is_closed() { "closed" } else { "open" })
+    }
+}
+
+/// The error of a task whose handle is gone.
+struct Unseen(Option<JoinError>);
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(report_unseen);
     }
 }
 

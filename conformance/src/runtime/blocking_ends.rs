@@ -1,10 +1,12 @@
 //! Blocking work that nobody waits for, that panics, and whose runtime ends.
 
 use std::future::pending;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
+use std::time::Duration;
 
 use carhop::task::spawn_blocking;
+use carhop::time::sleep;
 use carhop::{spawn, yield_now};
 use futures::channel::oneshot;
 
@@ -15,6 +17,7 @@ use super::{Env, trials};
 trials!(
     detached,
     panics_are_returned,
+    panics_that_nobody_asks_for,
     panics_of_drops_are_contained,
     what_has_not_begun_ends_with_the_runtime,
     what_runs_outlives_the_runtime,
@@ -52,6 +55,40 @@ fn panics_are_returned(env: &Env) {
         }
         assert_eq!(spawn_blocking(|| thread::current().id()).await.unwrap(), worker);
     });
+}
+
+fn panics_that_nobody_asks_for(env: &Env) {
+    let reports: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&reports);
+    let builder = env.builder().on_incident(move |incident| told.lock().unwrap().push(incident.to_string()));
+    builder.build().unwrap().block_on(async {
+        let told = async |times| {
+            while reports.lock().unwrap().len() < times {
+                sleep(Duration::from_micros(10)).await;
+            }
+        };
+        // The handle goes first.
+        let (end, wait) = mpsc::channel::<()>();
+        drop(spawn_blocking(move || {
+            let _ = wait.recv();
+            panic_quietly("early")
+        }));
+        drop(end);
+        told(1).await;
+        // The panic comes first.
+        let call = spawn_blocking(|| panic_quietly("late"));
+        while !call.is_finished() {
+            sleep(Duration::from_micros(10)).await;
+        }
+        drop(call);
+        told(2).await;
+        // Somebody hears of it.
+        let error = spawn_blocking(|| panic_quietly("heard")).await.map(|_: ()| ()).unwrap_err();
+        assert!(error.is_panic());
+        yield_now().await;
+    });
+    let expected = ["early", "late"].map(|text| format!("blocking work panicked: {text}"));
+    assert_eq!(*reports.lock().unwrap(), expected);
 }
 
 /// Panics when it is dropped, and so does what it panics with, once.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
+use crate::handle::Handle;
 use crate::task::JoinError;
 
 /// What a queue of closures knows of each. It must be called or given up: its handle waits for either.
@@ -17,12 +18,13 @@ pub(super) trait Job: Send {
 }
 
 /// A job that calls `f`, and where its answer comes to.
-pub(super) fn new<F, T>(f: F) -> (Box<dyn Job>, Arc<Answer<T>>)
+/// A panic that nobody will hear of is for the runtime of `handle` to report.
+pub(super) fn new<F, T>(f: F, handle: Handle) -> (Box<dyn Job>, Arc<Answer<T>>)
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let answer = Arc::new(Answer { state: Mutex::new(State::Awaited(None)) });
+    let answer = Arc::new(Answer { state: Mutex::new(State::Awaited(None)), handle });
     (Box::new(Call { f, answer: Arc::clone(&answer) }), answer)
 }
 
@@ -55,6 +57,7 @@ impl<F: FnOnce() -> T + Send, T: Send> Job for Call<F, T> {
 /// What a handle waits for. Wakers and values, whose code is a user's, are touched with the lock released.
 pub(super) struct Answer<T> {
     state: Mutex<State<T>>,
+    handle: Handle,
 }
 
 enum State<T> {
@@ -78,7 +81,8 @@ impl<T> Answer<T> {
             }
             over => {
                 drop(state);
-                drop_contained((over, result));
+                drop_contained(over);
+                self.drop_unseen(result);
                 done();
             }
         }
@@ -112,7 +116,17 @@ impl<T> Answer<T> {
     /// Says that nobody will take it.
     pub(super) fn forsake(&self) {
         let former = mem::replace(&mut *self.lock(), State::Over);
-        drop_contained(former);
+        match former {
+            State::Given(result) => self.drop_unseen(result),
+            other => drop_contained(other),
+        }
+    }
+
+    fn drop_unseen(&self, result: Result<T, JoinError>) {
+        match result {
+            Ok(value) => drop_contained(value),
+            Err(error) => self.handle.report_unseen(error),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {

@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::handle::Handle;
 use crate::task::{Awaits, JoinError, note};
 use crate::{blocking::job::Answer, context};
 
@@ -39,8 +40,9 @@ use threads::Ticket;
 ///
 /// # Errors
 ///
-/// The handle's, all of them a [`JoinError`]: a panic of `f`; `is_cancelled` after an abort or the end of the runtime;
-/// `is_refused` if the system lets the process start no thread and there is none yet. If there is one, `f` waits for it.
+/// The handle's, all of them a [`JoinError`]: a panic of `f`, which is an incident if the handle is gone; `is_cancelled`
+/// after an abort or the end of the runtime; `is_refused` if the system lets the process start no thread and there is
+/// none yet. If there is one, `f` waits for it.
 ///
 /// # Panics
 ///
@@ -55,7 +57,7 @@ where
     let core = context::with("spawn_blocking", Rc::clone);
     core.assert_same_process();
     let threads = Arc::clone(&core.threads);
-    let (job, answer) = job::new(f);
+    let (job, answer) = job::new(f, Handle::of(&core));
     let ticket = threads.submit(job);
     BlockingHandle { answer, threads, ticket }
 }

@@ -80,7 +80,7 @@ impl JoinError {
         let Some((payload, task)) = self.into_parts() else { return };
         let incident = match &task {
             Some(task) => Incident::TaskPanicked { task, payload: &*payload },
-            None => Incident::Panicked { what: "a task", payload: &*payload },
+            None => Incident::Panicked { what: "blocking work", payload: &*payload },
         };
         report(&incident);
         forget_payload(payload);
