@@ -10,6 +10,7 @@ use runtime_core::task::TaskTree;
 use runtime_core::{Config, JoinHandle, Reactor};
 
 use crate::backend::Backend;
+use crate::handle::Handle;
 use crate::report::Report;
 
 /// The environment variable with which a user chooses the backend of a program that leaves it open.
@@ -104,7 +105,7 @@ impl Builder {
     ///
     /// The hook is called in the middle of the loop; it may spawn and wake, but not block. A panic of its own is
     /// contained. What goes wrong within the hook is a line on stderr, and so is what goes wrong after the runtime has
-    /// been dropped.
+    /// been dropped, or in a drop on one of the threads for blocking work.
     ///
     /// ```
     /// use carhop::incident::Incident;
@@ -129,14 +130,16 @@ impl Builder {
 
     /// Makes the runtime.
     ///
-    /// # Panics
-    ///
-    /// If there are to be no receive buffers, or more than an address space holds.
-    ///
     /// # Errors
     ///
     /// If the backend that was asked for is refused or not linked, if none at all can be had, and if
     /// `CARHOP_BACKEND` says something unknown.
+    ///
+    /// # Panics
+    ///
+    /// If there are to be no receive buffers, or more than an address space holds, and if 65,536 runtimes are alive in
+    /// the process.
+    #[track_caller]
     pub fn build(mut self) -> Result<Runtime, BuildError> {
         if self.config.slow_poll.is_none() && std::env::var_os(DEBUG).is_some_and(|value| value == "1") {
             self.config.slow_poll = Some(SLOW);
@@ -188,6 +191,21 @@ impl std::error::Error for BuildError {}
 
 /// A single-threaded event loop.
 ///
+/// Like asyncio's `Runner`, it runs one future after the other, and what they spawned goes on with the next. A thread may
+/// own several, and runs one at a time.
+///
+/// ```
+/// use carhop::Runtime;
+/// use std::thread;
+///
+/// let runtime = Runtime::new()?;
+/// let task = runtime.spawn(async { 6 * 7 });
+/// let handle = runtime.handle();
+/// thread::spawn(move || handle.post(|| println!("on the loop's thread")).unwrap()).join().unwrap();
+/// assert_eq!(runtime.block_on(task).unwrap(), 42);
+/// # Ok::<(), carhop::BuildError>(())
+/// ```
+///
 /// Dropping it drops all its tasks, cancels what they had in flight and closes their sockets.
 #[derive(Debug)]
 pub struct Runtime {
@@ -201,6 +219,11 @@ impl Runtime {
     /// # Errors
     ///
     /// See [`Builder::build`].
+    ///
+    /// # Panics
+    ///
+    /// If 65,536 runtimes are alive in the process.
+    #[track_caller]
     pub fn new() -> Result<Self, BuildError> {
         Builder::new().build()
     }
@@ -219,9 +242,19 @@ impl Runtime {
 
     /// Adds a task, which is first polled within [`Runtime::block_on`]. Inside of that, use
     /// [`spawn`](crate::spawn).
+    ///
+    /// # Panics
+    ///
+    /// If 2^24 tasks are alive.
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.core.spawn(future)
+    }
+
+    /// Hands work to it, from any thread, also before the first [`Runtime::block_on`]. Inside of that, there is
+    /// [`Handle::current`].
+    pub fn handle(&self) -> Handle {
+        Handle(self.core.handle())
     }
 
     /// All its tasks, and what they wait for. Inside of [`Runtime::block_on`], use

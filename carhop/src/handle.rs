@@ -23,11 +23,11 @@ use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
 ///     assert_eq!(task.await.unwrap(), 42);
 /// });
 /// ```
-#[derive(Clone, Debug)]
-pub struct Handle(runtime_core::Handle);
+#[derive(Clone)]
+pub struct Handle(pub(crate) runtime_core::Handle);
 
 impl Handle {
-    /// Of the runtime that runs on this thread, if one does.
+    /// Of the runtime that runs on this thread, if one does. That of any other is [`Runtime::handle`](crate::Runtime::handle).
     pub fn try_current() -> Option<Self> {
         runtime_core::Handle::try_current().map(Self)
     }
@@ -42,23 +42,22 @@ impl Handle {
         Self(runtime_core::Handle::current())
     }
 
-    /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's
-    /// `call_soon_threadsafe`. Callbacks of one thread are called in their order. Never waits for the loop, and wakes
+    /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's `call_soon_threadsafe`. Callbacks of one thread are called in their order. Never waits for the loop, and wakes
     /// it if it sleeps; between two `block_on`s the callbacks wait.
     ///
     /// A panic of `callback` is contained, and reported as an [`Incident`](crate::incident::Incident).
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A callback that was taken before and not called by then is
-    /// dropped by the thread of the runtime.
+    /// [`Closed`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A
+    /// callback that was taken before and not called by then is dropped by the thread of the runtime.
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
         self.0.post(callback)
     }
 
-    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, it counts as
-    /// cancelled.
+    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, `future` is dropped, and the
+    /// task counts as cancelled. To wait for the output where nothing is async, use `futures::executor::block_on`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
     where
@@ -68,7 +67,7 @@ impl Handle {
         self.spawn_with(move || future)
     }
 
-    /// Spawns a task whose future, which is made there, need not be `Send`.
+    /// Spawns a task whose future is made there, by `make`, and so need not be `Send`.
     #[track_caller]
     pub fn spawn_with<F: Future + 'static>(
         &self,
@@ -97,6 +96,12 @@ impl Handle {
     /// Whether the runtime is gone.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

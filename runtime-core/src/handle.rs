@@ -40,8 +40,8 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped, and in a forked child. A callback that was taken before and not called by then is
-    /// dropped by the thread of the runtime.
+    /// [`Closed`] once the runtime is being dropped, and in a forked child. A callback that was taken before and not
+    /// called by then is dropped by the thread of the runtime.
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
         let letter = Letter { call: Box::new(callback), site: Location::caller() };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::context;
 use crate::core::Core;
+use crate::handle::Handle;
 use crate::incident::Hook;
 use crate::policy::Policy;
 use crate::reactor::Reactor;
@@ -77,6 +78,7 @@ impl Runtime {
     /// # Panics
     ///
     /// If the configuration asks for an empty pool, or 65,536 runtimes are alive in the process.
+    #[track_caller]
     pub fn new(reactor: Box<dyn Reactor>, config: &Config) -> Self {
         Self { core: Core::new(reactor, config), _not_send: PhantomData }
     }
@@ -98,6 +100,11 @@ impl Runtime {
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.core.look_at_clock();
         self.core.spawn(future)
+    }
+
+    /// Hands work to it, from any thread.
+    pub fn handle(&self) -> Handle {
+        Handle::of(&self.core)
     }
 
     /// All its tasks, and what they wait for.

@@ -59,10 +59,6 @@ async fn until(count: &AtomicUsize, large: usize) {
     }
 }
 
-fn handle_of(runtime: &carhop::Runtime) -> Handle {
-    runtime.block_on(async { Handle::current() })
-}
-
 fn letters_keep_their_order(env: &Env) {
     let order: Arc<Mutex<Vec<u32>>> = Arc::default();
     env.run(async {
@@ -141,7 +137,7 @@ fn none_of_many_is_lost(env: &Env) {
 
 fn before_the_first_block_on(env: &Env) {
     let runtime = env.runtime();
-    let handle = handle_of(&runtime);
+    let handle = runtime.handle();
     let trace: Arc<Mutex<Vec<&str>>> = Arc::default();
     let log = |what: &'static str| {
         let trace = Arc::clone(&trace);
@@ -191,7 +187,7 @@ fn from_within_a_letter(env: &Env) {
 
 fn from_a_task_of_another_runtime(env: &Env) {
     let (one, other) = (env.runtime(), env.runtime());
-    let handle = handle_of(&one);
+    let handle = one.handle();
     let thread = thread::current().id();
     let task = other.block_on(async move {
         // Of the one, though the other runs here.
@@ -367,7 +363,7 @@ fn an_abort(env: &Env) {
 
 fn an_abort_before_the_loop_runs(env: &Env) {
     let runtime = env.runtime();
-    let handle = handle_of(&runtime);
+    let handle = runtime.handle();
     let polls = Arc::<AtomicUsize>::default();
     let counted = Arc::clone(&polls);
     let mut task = handle.spawn(async move { counted.fetch_add(1, Ordering::Relaxed) });
@@ -394,9 +390,9 @@ fn a_dropped_handle_detaches(env: &Env) {
 
 fn after_the_runtime(env: &Env) {
     let runtime = env.runtime();
-    let handle = handle_of(&runtime);
+    let handle = runtime.handle();
     assert!(!handle.is_closed());
-    assert_eq!(format!("{handle:?}"), "Handle(Handle(open))");
+    assert_eq!(format!("{handle:?}"), "Handle(open)");
     let kept = handle.spawn(pending::<()>());
     let never_started = handle.spawn(async { 7 });
     drop(runtime);
@@ -428,7 +424,7 @@ fn letters_that_come_too_late(env: &Env) {
         move || drop(noted)
     };
     let runtime = env.runtime();
-    let handle = handle_of(&runtime);
+    let handle = runtime.handle();
     // Taken, but not read by the end: the thread of the runtime drops it.
     let (other, late) = (handle.clone(), letter());
     on_a_thread(move || other.post(late).unwrap());
@@ -450,7 +446,7 @@ fn letters_that_come_too_late(env: &Env) {
 fn a_runtime_that_ends_meanwhile(env: &Env) {
     for _ in 0..20 {
         let runtime = env.runtime();
-        let handle = handle_of(&runtime);
+        let handle = runtime.handle();
         let (called, dropped) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let counts = (Arc::clone(&called), Arc::clone(&dropped));
         let thread = thread::spawn(move || {
@@ -479,7 +475,7 @@ fn a_runtime_that_ends_meanwhile(env: &Env) {
 
 fn in_a_forked_child(env: &Env) {
     let runtime = env.runtime();
-    let handle = handle_of(&runtime);
+    let handle = runtime.handle();
     let code = fork(|| {
         let refused = handle.post(|| ()) == Err(Closed) && handle.is_closed();
         let ended = cancelled(executor::block_on(handle.spawn(async {})));
