@@ -32,7 +32,34 @@
 //! | [`SeededRandom`] | drawn by lot, the same for the same seed | nobody, in the long run |
 //!
 //! Shares count polls, not time: a task that computes for long in each poll gets more of the processor.
-//! A type that implements [`Policy`] is used just like these.
+//! A type that implements [`Policy`] is used just like these. This one lets tasks run two by two, the later one first:
+//!
+//! ```
+//! use carhop::policy::{Policy, Ready};
+//! use carhop::task::TaskId;
+//! use carhop::{Builder, yield_now};
+//! use std::collections::VecDeque;
+//!
+//! #[derive(Default)]
+//! struct Pairs(VecDeque<TaskId>);
+//!
+//! impl Policy for Pairs {
+//!     fn push(&mut self, task: Ready) {
+//!         self.0.push_back(task.task);
+//!     }
+//!
+//!     fn pop(&mut self) -> Option<TaskId> {
+//!         if self.0.len() >= 2 {
+//!             self.0.swap(0, 1);
+//!         }
+//!         self.0.pop_front()
+//!     }
+//! }
+//!
+//! let runtime = Builder::new().policy(Pairs::default).build()?;
+//! runtime.block_on(yield_now());
+//! # Ok::<(), carhop::BuildError>(())
+//! ```
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -128,12 +155,14 @@ impl WeightedShares {
     /// # Panics
     ///
     /// If a weight is zero.
+    #[track_caller]
     pub fn new(weights: impl IntoIterator<Item = (u32, u32)>) -> Self {
-        let class = |(class, weight)| {
+        let mut classes = BTreeMap::new();
+        for (class, weight) in weights {
             assert!(weight > 0, "class {class} has weight 0: it would never run");
-            (class, Class::new(weight))
-        };
-        Self { classes: weights.into_iter().map(class).collect(), pass: 0 }
+            classes.insert(class, Class::new(weight));
+        }
+        Self { classes, pass: 0 }
     }
 }
 

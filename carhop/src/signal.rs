@@ -1,4 +1,17 @@
-//! Unix signals, as something to wait for.
+//! Unix signals, as something to wait for. asyncio's `add_signal_handler`.
+//!
+//! ```
+//! use carhop::signal::{SignalKind, signal};
+//!
+//! carhop::run(async {
+//!     let mut hangup = signal(SignalKind::hangup())?;
+//!     # signal_hook::low_level::raise(SignalKind::hangup().as_raw())?;
+//!     hangup.recv().await?;
+//!     println!("reading the configuration again");
+//!     std::io::Result::Ok(())
+//! })?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 use std::future::poll_fn;
 use std::io;
@@ -74,6 +87,7 @@ impl SignalKind {
 /// # Panics
 ///
 /// Outside of a running runtime.
+#[track_caller]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     if consts::FORBIDDEN.contains(&kind.0) {
         let what = format!("signal {} cannot be caught, or reports a fault of the program itself", kind.0);
@@ -86,7 +100,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     Ok(Signal { stream, registration })
 }
 
-/// Waits for ctrl-C (`SIGINT`), once. See [`signal`]: from the first poll on, ctrl-C no longer ends the process.
+/// Waits for ctrl-C (`SIGINT`), once. See [`signal`]: from the first poll on, ctrl-C no longer ends the process, not even
+/// after the future is dropped. One that comes while no such future is polled is lost; to hear of each, keep a [`Signal`].
 ///
 /// # Errors
 ///
@@ -107,8 +122,7 @@ pub struct Signal {
 }
 
 impl Signal {
-    /// Waits until the signal has come at least once since the last time. Dropping the future loses no
-    /// signal.
+    /// Waits until the signal has come at least once since the last time. Dropping the future loses no signal.
     ///
     /// # Errors
     ///

@@ -82,6 +82,7 @@ pub(crate) struct Core {
 }
 
 impl Core {
+    #[track_caller]
     pub(crate) fn new(reactor: Box<dyn Reactor>, config: &Config) -> Rc<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         // First, for these may panic: nothing may be left in the registry then.

@@ -24,6 +24,7 @@ impl Pool {
     /// # Panics
     ///
     /// If either is 0, or together they are more than `isize::MAX` bytes.
+    #[track_caller]
     pub fn new(chunks: u16, chunk_len: usize) -> Rc<Self> {
         assert!(chunks > 0 && chunk_len > 0, "a pool needs at least one chunk of at least one byte");
         let fits = usize::from(chunks).checked_mul(chunk_len).is_some_and(|len| len <= isize::MAX as usize);

@@ -16,6 +16,17 @@ impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
 /// Looks up the addresses of `host`, with [`spawn_blocking`] if that takes asking: look-ups and a program's own blocking
 /// work wait for the same threads. Like asyncio's `loop.getaddrinfo`.
 ///
+/// ```
+/// use carhop::net::lookup_host;
+///
+/// carhop::run(async {
+///     let mut addrs = lookup_host("localhost:80").await?;
+///     assert!(addrs.all(|addr| addr.ip().is_loopback() && addr.port() == 80));
+///     std::io::Result::Ok(())
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// Dropping the future gives up waiting. A question that waits for a thread is not asked then; one that is being asked
 /// keeps its thread until the answer.
 ///

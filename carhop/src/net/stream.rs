@@ -59,6 +59,7 @@ impl TcpStream {
     /// # Panics
     ///
     /// Outside of a running runtime.
+    #[track_caller]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
         Stream::from_fd(OwnedFd::from(stream)).map(Self)
     }
@@ -131,6 +132,28 @@ impl TcpStream {
     }
 
     /// The two directions, each to be owned by a task of its own.
+    ///
+    /// ```
+    /// use carhop::net::{TcpListener, TcpStream};
+    ///
+    /// carhop::run(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (mut server, _) = listener.accept().await?;
+    ///     let (mut read, mut write) = client.into_split();
+    ///     let reader = carhop::spawn(async move {
+    ///         let mut answer = [0; 5];
+    ///         read.read_exact(&mut answer).await.map(|()| answer)
+    ///     });
+    ///     write.write_all(b"hello").await?;
+    ///     let mut buf = [0; 5];
+    ///     server.read_exact(&mut buf).await?;
+    ///     server.write_all(&buf).await?;
+    ///     assert_eq!(&reader.await??, b"hello");
+    ///     std::io::Result::Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         halves::owned(self)
     }

@@ -58,6 +58,7 @@ impl Barrier {
     /// # Panics
     ///
     /// If `parties` is zero.
+    #[track_caller]
     pub const fn new(parties: usize) -> Self {
         assert!(parties > 0, "a barrier needs at least one party");
         Self {

@@ -149,6 +149,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// If the permits, together with those that are out, are more than a `usize` counts.
+    #[track_caller]
     pub fn add_permits(&self, permits: usize) {
         let total = self.total.get();
         let Some(sum) = total.checked_add(permits) else {

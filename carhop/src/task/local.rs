@@ -77,7 +77,10 @@ impl<T: 'static> TaskLocal<T> {
     /// Where [`TaskLocal::try_with`] is an error.
     #[track_caller]
     pub fn with<R>(&'static self, f: impl FnOnce(&T) -> R) -> R {
-        self.try_with(f).unwrap_or_else(|error| panic!("{error}"))
+        match self.try_with(f) {
+            Ok(result) => result,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// Calls `f` with the value. If there is none and the declaration has a default, that is the task's value from then
@@ -120,8 +123,9 @@ impl<T: 'static> TaskLocal<T> {
     /// If no task of a carhop runtime is running on this thread.
     #[track_caller]
     pub fn set(&'static self, value: T) {
-        let before = self.put(Some(Rc::new(value)));
-        before.map(drop).unwrap_or_else(|error| panic!("{error}"));
+        if let Err(error) = self.put(Some(Rc::new(value))) {
+            panic!("{error}");
+        }
     }
 
     /// Runs `future` with the value set, and with what was set before when it is done. Between its polls, and while it

@@ -7,11 +7,25 @@ use std::time::Duration;
 
 use super::{Instant, Sleep, sleep_until};
 
-/// Ticks every `period`, the first time at once.
+/// Ticks every `period`, the first time at once. Unlike a loop around `sleep` it does not drift.
+///
+/// ```
+/// use carhop::time::{MissedTickBehavior, interval};
+/// use std::time::Duration;
+///
+/// carhop::run(async {
+///     let mut interval = interval(Duration::from_millis(1));
+///     interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+///     let first = interval.tick().await;
+///     let second = interval.tick().await;
+///     assert_eq!(second - first, Duration::from_millis(1));
+/// });
+/// ```
 ///
 /// # Panics
 ///
 /// If `period` is zero.
+#[track_caller]
 pub fn interval(period: Duration) -> Interval {
     interval_at(Instant::now(), period)
 }
@@ -21,6 +35,7 @@ pub fn interval(period: Duration) -> Interval {
 /// # Panics
 ///
 /// If `period` is zero.
+#[track_caller]
 pub fn interval_at(start: Instant, period: Duration) -> Interval {
     assert!(!period.is_zero(), "the period of an interval must not be zero");
     Interval { next: sleep_until(start), period, missed: MissedTickBehavior::default() }
@@ -38,7 +53,7 @@ pub enum MissedTickBehavior {
     Skip,
 }
 
-/// See [`interval`]. Dropping a `tick` that has not come yet loses nothing.
+/// Ticks at a fixed distance. See [`interval`].
 #[derive(Debug)]
 pub struct Interval {
     next: Sleep,
@@ -47,7 +62,7 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// Waits for the next tick and returns when it was due.
+    /// Waits for the next tick and returns when it was due. A future that is dropped loses no tick.
     ///
     /// # Panics
     ///
@@ -56,7 +71,11 @@ impl Interval {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// Waits for the next tick and returns when it was due.
+    /// As [`Interval::tick`], for hand-written futures. The last one who polls is woken.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a running runtime.
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let due = self.next.deadline();
         ready!(Pin::new(&mut self.next).poll(cx));

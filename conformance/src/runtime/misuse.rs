@@ -10,18 +10,21 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
+use carhop::policy::WeightedShares;
+use carhop::signal::{SignalKind, signal};
 use carhop::sync::{Barrier, Condvar, Event, Mutex, MutexGuard, OwnedPermit, Permit, Semaphore};
 use carhop::task::spawn_blocking;
 use carhop::time::{Instant, interval, sleep, timeout};
 use carhop::{JoinHandle, Runtime, spawn, yield_now};
 
-use super::support::{OnDrop, pair, panic_of, text_of, try_quietly};
+use super::support::{OnDrop, pair, panic_of, place_of, text_of, try_quietly};
 use super::{Env, trials};
 
 trials!(
     block_on_within_block_on,
     block_on_within_a_task,
     outside_of_a_runtime,
+    the_place_of_the_mistake,
     what_needs_no_runtime,
     from_destructors_of_thread_locals,
     receive_buffers_beyond_all_bounds,
@@ -86,6 +89,33 @@ fn outside_of_a_runtime(env: &Env) {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     needs_a_runtime("a socket", &panic_of(|| TcpListener::from_std(listener)));
     runtime.block_on(async { spawn(yield_now()).await.unwrap() });
+}
+
+/// What is no future panics where the program calls it, and not within the library.
+fn the_place_of_the_mistake(env: &Env) {
+    carhop::task_local! {
+        static UNSET: u8;
+    }
+    let socket = || std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let stream = std::net::TcpStream::connect(socket().local_addr().unwrap());
+    let places = [
+        place_of(|| spawn(async {})),
+        place_of(|| carhop::defer(|| ())),
+        place_of(|| spawn_blocking(|| ())),
+        place_of(|| TcpListener::from_std(socket())),
+        place_of(|| TcpStream::from_std(stream.unwrap())),
+        place_of(|| signal(SignalKind::user_defined2())),
+        place_of(|| interval(Duration::ZERO)),
+        place_of(|| Barrier::new(0)),
+        place_of(|| Semaphore::new(1).add_permits(usize::MAX)),
+        place_of(|| WeightedShares::new([(1, 0)])),
+        place_of(|| UNSET.get()),
+        place_of(|| UNSET.set(1)),
+        place_of(|| env.builder().receive_buffers(0, 0).build()),
+    ];
+    for (call, place) in places.iter().enumerate() {
+        assert_eq!(place, file!(), "call {call}");
+    }
 }
 
 fn what_needs_no_runtime(_: &Env) {

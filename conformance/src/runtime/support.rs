@@ -88,6 +88,8 @@ pub(super) fn panic_quietly(text: &'static str) -> ! {
 thread_local! {
     /// A panic is expected: it is not reported on stderr.
     static HUSHED: Cell<bool> = const { Cell::new(false) };
+    /// Where the last expected panic was.
+    static PLACE: Cell<Option<String>> = const { Cell::new(None) };
 }
 
 /// Calls `f`, which may panic.
@@ -96,7 +98,11 @@ pub(super) fn try_quietly<T>(f: impl FnOnce() -> T) -> thread::Result<T> {
     HOOK.call_once(|| {
         let report = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if !HUSHED.get() {
+            if HUSHED.get() {
+                let place = info.location().map(|place| place.file().to_owned());
+                // Unless the thread is ending.
+                let _ = PLACE.try_with(|last| last.set(place));
+            } else {
                 report(info);
             }
         }));
@@ -113,6 +119,12 @@ pub(super) fn panic_of<T>(f: impl FnOnce() -> T) -> String {
         Ok(_) => panic!("this should have panicked"),
         Err(payload) => text_of(&*payload),
     }
+}
+
+/// The file that is blamed for the panic of `f`.
+pub(super) fn place_of<T>(f: impl FnOnce() -> T) -> String {
+    panic_of(f);
+    PLACE.take().expect("a place")
 }
 
 pub(super) fn text_of(payload: &(dyn Any + Send)) -> String {

@@ -70,6 +70,7 @@ impl Listener {
     /// # Panics
     ///
     /// Outside of a running runtime.
+    #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         let core = context::with("a socket", Rc::clone);
         Descriptor::adopt(&core, fd).map(Self::new)

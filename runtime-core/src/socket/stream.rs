@@ -61,6 +61,7 @@ impl Stream {
     /// # Panics
     ///
     /// Outside of a running runtime.
+    #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
         let core = context::with("a socket", Rc::clone);
         Descriptor::adopt(&core, fd).map(Self::new)
