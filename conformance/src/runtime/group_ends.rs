@@ -216,7 +216,7 @@ fn blockers_are_named(env: &Env) {
                 token.cancelled().await;
                 Ok(())
             };
-            group.try_spawn_with(Builder::new().name("stubborn"), stubborn).unwrap();
+            group.spawn_with(Builder::new().name("stubborn"), stubborn);
             group.spawn(async move { spawn(pending::<Result<(), _>>()).await.unwrap() });
             group.spawn(async { Err::<(), _>("first") });
             pending::<Result<(), _>>().await

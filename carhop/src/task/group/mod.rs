@@ -85,7 +85,8 @@ impl<E: 'static> TaskGroup<E> {
         GroupOptions::new().scope(body).await
     }
 
-    /// Adds a task to the group.
+    /// Adds a task to the group. Like every task it owns what it uses; what borrows can run beside it in the body, with
+    /// `futures::join!`.
     ///
     /// # Panics
     ///
@@ -97,14 +98,27 @@ impl<E: 'static> TaskGroup<E> {
         T: 'static,
         F: Future<Output = Result<T, E>> + 'static,
     {
-        match self.try_spawn_with(Builder::new(), future) {
+        self.spawn_with(Builder::new(), future)
+    }
+
+    /// As [`TaskGroup::spawn`], with a name and the other options of a [`Builder`].
+    ///
+    /// # Panics
+    ///
+    /// As [`TaskGroup::spawn`].
+    #[track_caller]
+    pub fn spawn_with<T, F>(&self, builder: Builder, future: F) -> GroupTask<T>
+    where
+        T: 'static,
+        F: Future<Output = Result<T, E>> + 'static,
+    {
+        match self.try_spawn_with(builder, future) {
             Ok(task) => task,
             Err(closed) => panic!("TaskGroup::spawn: {closed}"),
         }
     }
 
-    /// As [`TaskGroup::spawn`], with a name and the other options of a [`Builder`], and an error rather than a panic if
-    /// the group takes no more children.
+    /// As [`TaskGroup::spawn_with`], with an error rather than a panic if the group takes no more children.
     ///
     /// # Errors
     ///
