@@ -317,8 +317,8 @@ impl<O: Order> fmt::Debug for OrderedQueue<O> {
         f.debug_struct("OrderedQueue")
             .field("len", &self.len())
             .field("capacity", &self.capacity)
-            .field("unfinished", &self.unfinished)
-            .field("shut_down", &self.shut_down)
+            .field("unfinished", &self.unfinished.get())
+            .field("shut_down", &self.is_shut_down())
             .finish_non_exhaustive()
     }
 }

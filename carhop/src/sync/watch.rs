@@ -236,14 +236,17 @@ impl<T> Drop for Receiver<T> {
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Shared { version, receivers, .. } = &*self.shared;
-        f.debug_struct("Sender").field("version", version).field("receivers", receivers).finish()
+        let version = self.shared.version.get();
+        f.debug_struct("Sender")
+            .field("version", &version)
+            .field("receivers", &self.receiver_count())
+            .finish()
     }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = &self.shared.version;
-        f.debug_struct("Receiver").field("version", version).field("seen", &self.seen).finish()
+        let version = self.shared.version.get();
+        f.debug_struct("Receiver").field("version", &version).field("seen", &self.seen).finish()
     }
 }

@@ -186,7 +186,7 @@ fn timers(env: &Env) {
             panic!("{}", task::tasks())
         };
         assert!(left <= hour && left > hour - Duration::from_secs(60));
-        assert!(state_of(&timer).starts_with("waits for a timer of 3"), "{}", state_of(&timer));
+        assert!(state_of(&timer).starts_with("waits for a timer (3"), "{}", state_of(&timer));
         assert_eq!(of(never.id()).state.to_string(), "waits for a timer that never fires");
     });
 }

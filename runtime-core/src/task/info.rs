@@ -112,7 +112,7 @@ impl fmt::Display for State {
             State::Running => return f.write_str("running"),
             State::Ready => return f.write_str("ready"),
             State::Waiting { left: Some(left), others, .. } => {
-                write!(f, "waits for a timer of {} more", Rough(*left))?;
+                write!(f, "waits for a timer ({} left)", Rough(*left))?;
                 return and_others(f, *others);
             }
             State::Waiting { awaits, others, .. } => (awaits, others),
