@@ -30,6 +30,17 @@ pub fn defer(callback: impl FnOnce() + 'static) -> CallHandle {
 
 /// Calls `callback` in `delay` from now, like asyncio's `call_later`. [`Duration::MAX`] is never.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// carhop::run(async {
+///     let (sender, receiver) = carhop::sync::oneshot::channel();
+///     carhop::call_later(Duration::from_millis(1), move || sender.send("later").unwrap());
+///     carhop::call_later(Duration::from_millis(1), || unreachable!("it was cancelled")).cancel();
+///     assert_eq!(receiver.await, Ok("later"));
+/// });
+/// ```
+///
 /// # Panics
 ///
 /// As [`defer`].
@@ -39,7 +50,20 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> CallHan
 }
 
 /// Calls `callback` at `when`, like asyncio's `call_at`; among those of the same time, in the order in which they
-/// were asked for.
+/// were asked for. A time that has passed is as soon as it can be.
+///
+/// ```
+/// use carhop::time::Instant;
+/// use std::time::Duration;
+///
+/// carhop::run(async {
+///     let (sender, receiver) = carhop::sync::oneshot::channel();
+///     let when = Instant::now() + Duration::from_millis(1);
+///     let call = carhop::call_at(when, move || sender.send(Instant::now()).unwrap());
+///     assert_eq!(call.when(), when);
+///     assert!(receiver.await.unwrap() >= when);
+/// });
+/// ```
 ///
 /// # Panics
 ///

@@ -90,7 +90,7 @@ impl CancelToken {
         }
     }
 
-    /// Waits for `future`, but only until the token is cancelled. Then the future is dropped.
+    /// Waits for `future`, but only until the token is cancelled. Then the future is dropped, and so it is if this one is.
     ///
     /// # Errors
     ///

@@ -36,6 +36,7 @@ mod group;
 mod join_set;
 mod local;
 mod shield;
+mod spawning;
 
 pub use blocking::{BlockingHandle, spawn_blocking};
 pub use builder::Builder;
@@ -46,7 +47,6 @@ pub use group::{Blocker, ChildFailed, Failure, GroupClosed, GroupError, GroupOpt
 pub use join_set::JoinSet;
 pub use local::{AccessError, TaskLocal};
 pub use runtime_core::task::{Awaits, State, TaskId, TaskInfo, TaskTree};
-pub use runtime_core::{
-    AbortHandle, JoinError, JoinHandle, current_task as current, spawn, tasks, yield_now,
-};
+pub use runtime_core::{AbortHandle, JoinError, current_task as current};
 pub use shield::{Shield, shield};
+pub use spawning::{JoinHandle, spawn, tasks, yield_now};

@@ -2,6 +2,19 @@
 //!
 //! Deadlines are kept in nanoseconds. Nothing fires early; on an idle machine it fires well under a millisecond
 //! late, with epoll since Linux 5.11. [`Duration::MAX`] means never.
+//!
+//! ```
+//! use carhop::time::{Instant, sleep, timeout_at};
+//! use std::time::Duration;
+//!
+//! carhop::run(async {
+//!     let started = Instant::now();
+//!     sleep(Duration::from_millis(2)).await;
+//!     assert!(started.elapsed() >= Duration::from_millis(2));
+//!     let deadline = Instant::now() + Duration::from_millis(1);
+//!     assert!(timeout_at(deadline, std::future::pending::<()>()).await.is_err());
+//! });
+//! ```
 
 mod instant;
 mod interval;
@@ -16,7 +29,9 @@ pub use timeout::{Elapsed, timeout, timeout_at};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Waits for `duration` from now. [`Duration::MAX`] is never; zero is one turn of the loop.
+/// Waits for `duration` from now, like asyncio's `sleep`. [`Duration::MAX`] is never; zero is one turn of the loop.
+///
+/// The time counts from this call and not from the first poll, as a coroutine's would.
 ///
 /// # Panics
 ///
@@ -25,7 +40,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep(runtime_core::timer::Sleep::after(duration))
 }
 
-/// Waits until `deadline`.
+/// Waits until `deadline`; one that has passed is one turn of the loop.
 ///
 /// # Panics
 ///

@@ -9,10 +9,33 @@ use std::time::Duration;
 
 use super::{Instant, Sleep, sleep, sleep_until};
 
-/// Waits for `future`, but no longer than `duration` from now. Then the future is dropped.
+/// Waits for `future`, but no longer than `duration` from now, like asyncio's `timeout` and `wait_for`. Then the future
+/// is dropped.
 ///
 /// What that means is up to the future: a read or an accept that is given up loses nothing, because what
-/// arrives later waits in the socket.
+/// arrives later waits in the socket. A [`JoinHandle`](crate::JoinHandle) that is dropped lets its task go on, where
+/// asyncio's `wait_for` cancels it: give the timeout what the task would do, or abort the task.
+///
+/// ```
+/// use carhop::time::{sleep, timeout};
+/// use std::time::Duration;
+///
+/// carhop::run(async {
+///     let mut task = carhop::spawn(async {
+///         sleep(Duration::from_millis(20)).await;
+///         "served"
+///     });
+///     // By reference, so that the handle is left.
+///     while timeout(Duration::from_millis(3), &mut task).await.is_err() {
+///         println!("not yet");
+///     }
+///     let task = carhop::spawn(std::future::pending::<()>());
+///     let abort = task.abort_handle();
+///     if timeout(Duration::from_millis(1), task).await.is_err() {
+///         abort.abort();
+///     }
+/// });
+/// ```
 ///
 /// # Errors
 ///
@@ -29,7 +52,7 @@ pub fn timeout<F: IntoFuture>(
     until(sleep(duration), future.into_future())
 }
 
-/// Waits for `future`, but no longer than until `deadline`. See [`timeout`].
+/// Waits for `future`, but no longer than until `deadline`, like asyncio's `timeout_at`. See [`timeout`].
 ///
 /// # Errors
 ///

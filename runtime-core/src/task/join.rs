@@ -64,6 +64,9 @@ impl<T: 'static> JoinHandle<T> {
     /// ready before, like asyncio's `add_done_callback`. The callback runs as a task of its own; if the runtime ends
     /// before, it is dropped.
     ///
+    /// An output has one owner, so this takes the handle. To await the task too, or for a second callback, send the
+    /// output on from the first; an [`AbortHandle`] can be made before.
+    ///
     /// # Panics
     ///
     /// Outside of a running runtime. A panic of `callback` is reported as that of any task without a handle.
