@@ -13,7 +13,8 @@
 //! | | [`broadcast`] | each receiver gets each value |
 //! | | [`watch`] | the latest value, and its changes |
 //!
-//! All are for the tasks of one thread, which share them with `Rc`. They are fair: who comes first is served first, and
+//! All are for the tasks of one thread, which share them with `Rc`; none is `Sync`. They need no runtime of their own: any
+//! waker will do. They are fair: who comes first is served first, and
 //! what locks and [`mpsc`] grant is handed over, so that nobody takes it before the one it is meant for has run. (Queues
 //! wake, as asyncio's do, and who is woken looks again.) Any future can be dropped at any time: what it was granted goes
 //! to the next one. (A task that is aborted drops its futures when it runs, and keeps its place until then; one that
