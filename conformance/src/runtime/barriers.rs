@@ -1,4 +1,4 @@
-//! Barriers. The traces are what CPython 3.11 prints for the same programs with `asyncio.Barrier`.
+//! Barriers. The traces are what CPython 3.11 prints for the same programs with `asyncio.Barrier`: see `sync_order.py`.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
 //! Functions that the loop calls later. The traces are what CPython 3.11 prints for the same program with `call_soon`,
-//! `call_later`, `call_at` and `add_done_callback`.
+//! `call_later`, `call_at` and `add_done_callback`: see `sync_order.py`.
 
 use std::cell::RefCell;
 use std::future::pending;

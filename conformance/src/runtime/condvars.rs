@@ -1,5 +1,5 @@
 //! Condition variables. The traces of `one_two_and_all` and `three_consumers` are what CPython 3.11 prints for the same
-//! programs with `asyncio.Condition`.
+//! programs with `asyncio.Condition`: see `sync_order.py`.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;

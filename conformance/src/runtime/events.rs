@@ -1,5 +1,5 @@
 //! Events. The trace of `set_and_cleared_at_once` is what CPython 3.11 prints for the same program with
-//! `asyncio.Event`.
+//! `asyncio.Event`: see `sync_order.py`.
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -1,5 +1,6 @@
 //! Semaphores. The traces of `five_tasks_and_two_permits`, `who_was_let_in_and_has_not_run_is_not_overtaken` and
-//! `waiters_that_are_aborted` are what CPython 3.11 prints for the same programs with `asyncio.Semaphore`.
+//! `waiters_that_are_aborted` are what CPython 3.11 prints for the same programs with `asyncio.Semaphore`: see
+//! `sync_order.py`.
 
 use std::cell::Cell;
 use std::rc::Rc;
