@@ -88,7 +88,8 @@ impl CancelToken {
         Self::current().map_or_else(Self::new, |token| token.child_token())
     }
 
-    /// Runs `future` with this token as the current one. Tasks that it spawns have it as theirs, too.
+    /// Runs `future` with this token as the current one. Tasks that it spawns have it as theirs, too. Dropping what this
+    /// returns drops `future`.
     ///
     /// So a task that is to clean up before it ends is spawned with a token, and asked rather than aborted:
     ///

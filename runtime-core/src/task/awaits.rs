@@ -15,7 +15,7 @@ pub enum Awaits {
     Unknown,
     /// An operation on a descriptor.
     Operation {
-        /// As in `Op::name`.
+        /// Which one: `receive`, say, or `accept`.
         name: &'static str,
         /// On what.
         fd: RawFd,
