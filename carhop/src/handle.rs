@@ -64,12 +64,12 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send,
     {
-        self.spawn_with(move || future)
+        self.spawn_pinned(move || future)
     }
 
     /// Spawns a task whose future is made there, by `make`, and so need not be `Send`.
     #[track_caller]
-    pub fn spawn_with<F: Future + 'static>(
+    pub fn spawn_pinned<F: Future + 'static>(
         &self,
         make: impl FnOnce() -> F + Send + 'static,
     ) -> RemoteJoinHandle<F::Output>

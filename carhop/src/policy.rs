@@ -121,7 +121,7 @@ impl Policy for Priority {
 /// Shares the polls among classes of tasks: while several have ready tasks, each is polled in proportion to its weight
 /// (stride scheduling, Waldspurger and Weihl 1995). The class of a task is its
 /// [priority](crate::task::Builder::priority). Within a class it is first in, first out. A class that was idle gets no
-/// arrears paid.
+/// arrears paid. Meant for few classes: each choice looks at all there ever were.
 #[derive(Debug)]
 pub struct WeightedShares {
     classes: BTreeMap<u32, Class>,

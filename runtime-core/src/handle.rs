@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::panic::Location;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::context;
@@ -36,7 +37,8 @@ impl Handle {
     }
 
     /// Has the runtime call `callback`, after the tasks that are ready by then. Callbacks of one thread are called in
-    /// their order. Never waits for the loop, and wakes it if it sleeps.
+    /// their order. Never waits for the loop, and wakes it if it sleeps. Within the loop itself it is as if a task were
+    /// spawned.
     ///
     /// # Errors
     ///
@@ -45,7 +47,14 @@ impl Handle {
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
         let letter = Letter { call: Box::new(callback), site: Location::caller() };
-        self.mailbox.post(letter).map_err(|_| Closed)
+        match context::try_with(|core| self.is_of(core).then(|| Rc::clone(core))).flatten() {
+            // From its own tasks it comes in their order, rather than with the next turn.
+            Some(core) if !self.is_closed() => {
+                core.accept(letter);
+                Ok(())
+            }
+            _ => self.mailbox.post(letter).map_err(|_| Closed),
+        }
     }
 
     /// Has the runtime report a panic that nobody will hear of otherwise. If it is gone, it is reported here. Other errors
@@ -55,6 +64,10 @@ impl Handle {
             let unseen = Unseen(Some(error));
             let _ = self.post(move || drop(unseen));
         }
+    }
+
+    fn is_of(&self, core: &Core) -> bool {
+        Arc::ptr_eq(&self.mailbox, core.mailbox())
     }
 
     /// Whether the runtime is gone.

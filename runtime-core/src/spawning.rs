@@ -59,9 +59,13 @@ impl Core {
 
     /// Makes a task of each letter, so that each has a panic of its own.
     pub(crate) fn deliver(&self) {
-        for Letter { site, call } in self.mailbox().take() {
-            drop(self.spawn_with(Options { site, ..Options::here() }, async move { call() }));
+        for letter in self.mailbox().take() {
+            self.accept(letter);
         }
+    }
+
+    pub(crate) fn accept(&self, Letter { site, call }: Letter) {
+        drop(self.spawn_with(Options { site, ..Options::here() }, async move { call() }));
     }
 
     /// Where other threads leave work.

@@ -25,7 +25,7 @@ use crate::time::{Instant, sleep_until};
 pub fn defer(callback: impl FnOnce() + 'static) -> CallHandle {
     // Nobody waits for it, so a panic is reported at once, whether or not the handle is kept.
     let task = spawn_with(Options::here(), async move { callback() }).abort_handle();
-    CallHandle { task, when: Instant::now() }
+    CallHandle { task, when: None }
 }
 
 /// Calls `callback` in `delay` from now, like asyncio's `call_later`. [`Duration::MAX`] is never.
@@ -60,7 +60,7 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> CallHan
 ///     let (sender, receiver) = carhop::sync::oneshot::channel();
 ///     let when = Instant::now() + Duration::from_millis(1);
 ///     let call = carhop::call_at(when, move || sender.send(Instant::now()).unwrap());
-///     assert_eq!(call.when(), when);
+///     assert_eq!(call.when(), Some(when));
 ///     assert!(receiver.await.unwrap() >= when);
 /// });
 /// ```
@@ -77,14 +77,15 @@ pub fn call_at(when: Instant, callback: impl FnOnce() + 'static) -> CallHandle {
         callback();
     })
     .abort_handle();
-    CallHandle { task, when }
+    CallHandle { task, when: Some(when) }
 }
 
-/// A call to come. Dropping it changes nothing: what was asked for is called.
+/// A call to come. Dropping it changes nothing: what was asked for is called. Keeping it keeps the memory of the call,
+/// though not the callback.
 #[derive(Debug)]
 pub struct CallHandle {
     task: AbortHandle,
-    when: Instant,
+    when: Option<Instant>,
 }
 
 impl CallHandle {
@@ -93,8 +94,8 @@ impl CallHandle {
         self.task.abort();
     }
 
-    /// When it is due. For [`defer`] that is when it was asked for.
-    pub fn when(&self) -> Instant {
+    /// When it is due; `None` if that is as soon as it can be ([`defer`]).
+    pub fn when(&self) -> Option<Instant> {
         self.when
     }
 }

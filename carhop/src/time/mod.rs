@@ -24,12 +24,15 @@ use std::time::Duration;
 
 pub use instant::Instant;
 pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
+pub use runtime_core::Nanos;
 pub use timeout::{Elapsed, timeout, timeout_at};
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Waits for `duration` from now, like asyncio's `sleep`. [`Duration::MAX`] is never; zero is one turn of the loop.
+/// Waits for `duration` from now, like asyncio's `sleep`. [`Duration::MAX`] is never; zero is until
+/// the loop looks at its timers the next time, before which ready tasks may be polled several times
+/// ([`yield_now`](crate::yield_now) is asyncio's `sleep(0)`).
 ///
 /// The time counts from this call and not from the first poll, as a coroutine's would.
 ///

@@ -188,7 +188,7 @@ fn never(env: &Env) {
     runtime.block_on(async {
         let call = call_later(Duration::MAX, || unreachable!("this is never"));
         let at = call_at(Instant::now() + Duration::MAX, || unreachable!("nor is this"));
-        assert_eq!(call.when(), Instant::now() + Duration::MAX);
+        assert_eq!(call.when(), Some(Instant::now() + Duration::MAX));
         assert_eq!(call.when(), at.when());
         sleep(Duration::from_micros(1)).await;
     });
@@ -201,10 +201,10 @@ fn when_they_are_due(env: &Env) {
         let later = call_later(Duration::from_secs(1), || ());
         let at = call_at(before, || ());
         let after = Instant::now();
-        assert!(before <= soon.when() && soon.when() <= after);
-        assert!(before + Duration::from_secs(1) <= later.when());
-        assert!(later.when() <= after + Duration::from_secs(1));
-        assert_eq!(at.when(), before);
+        assert_eq!(soon.when(), None);
+        let due = later.when().unwrap() - Duration::from_secs(1);
+        assert!(before <= due && due <= after);
+        assert_eq!(at.when(), Some(before));
         // Never early.
         let fired = Rc::new(RefCell::new(None));
         let its = Rc::clone(&fired);
@@ -212,7 +212,7 @@ fn when_they_are_due(env: &Env) {
         while fired.borrow().is_none() {
             sleep(Duration::from_micros(100)).await;
         }
-        assert!(fired.take().unwrap() >= call.when());
+        assert!(fired.take() >= call.when());
     });
 }
 

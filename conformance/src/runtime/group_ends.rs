@@ -20,6 +20,7 @@ trials!(
     groups_deep_within_one_another,
     an_aborted_scope_ends_its_children,
     a_scope_dropped_after_any_number_of_polls,
+    failures_say_whose_they_are,
     panics_are_failures,
     a_body_that_panics,
     spawning_too_late,
@@ -30,6 +31,24 @@ trials!(
     errors_that_own_their_group,
     scopes_without_a_runtime,
 );
+
+fn failures_say_whose_they_are(env: &Env) {
+    env.run(async {
+        let outcome = TaskGroup::<&str>::scope(async |group| {
+            drop(group.spawn_with(Builder::new().name("oven"), async { Err::<(), _>("cold") }));
+            yield_now().await;
+            Err::<(), _>("closed")
+        });
+        let error = outcome.await.unwrap_err();
+        assert_eq!(error.to_string(), "1 task failed: `oven`: cold");
+        let [Failure::Error { error, task: Some(task) }] = error.failures() else { panic!("{error:?}") };
+        assert_eq!((*error, task.name.as_deref()), ("cold", Some("oven")));
+
+        let outcome = TaskGroup::scope(async |_| Err::<(), _>("closed"));
+        let error = outcome.await.unwrap_err();
+        assert!(matches!(error.failures(), [Failure::Error { error: "closed", task: None }]), "{error:?}");
+    });
+}
 
 /// A scope within an aborted child cannot wait; the scope around it does.
 fn groups_deep_within_one_another(env: &Env) {
@@ -149,7 +168,7 @@ fn panics_are_failures(env: &Env) {
         );
         let payloads = error.into_failures().into_iter().map(|failure| match failure {
             Failure::Panic(error) => error.into_panic().unwrap().downcast::<&str>().unwrap(),
-            Failure::Error(_) => panic!("nobody returned one"),
+            other => panic!("nobody returned an error: {other:?}"),
         });
         assert!(payloads.eq([Box::new("in a poll"), Box::new("in a drop")]));
     });

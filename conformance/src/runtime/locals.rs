@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use carhop::task::{self, AccessError};
@@ -30,7 +31,7 @@ trials!(
     values_of_the_root_go_with_it,
     at_the_shutdown,
     callbacks_inherit,
-    letters_do_not,
+    letters_inherit_within_the_loop_only,
     a_refused_value_that_owns_a_runtime,
     a_default_that_uses_the_task_local,
     two_runtimes,
@@ -372,12 +373,14 @@ fn callbacks_inherit(env: &Env) {
     assert_eq!(lines, ["defer:first", "done:first", "eager:first", "later:first"]);
 }
 
-fn letters_do_not(env: &Env) {
+fn letters_inherit_within_the_loop_only(env: &Env) {
     env.run(async {
         NAME.set("root");
         let handle = Handle::current();
-        let task = handle.spawn(async { NAME.try_with(|_| ()) });
-        assert_eq!(task.await.unwrap(), Err(AccessError::NotSet));
+        let here = handle.spawn(async { NAME.try_with(|name| *name) });
+        let there = thread::spawn(move || handle.spawn(async { NAME.try_with(|name| *name) }));
+        assert_eq!(here.await.unwrap(), Ok("root"));
+        assert_eq!(there.join().unwrap().await.unwrap(), Err(AccessError::NotSet));
     });
 }
 

@@ -9,6 +9,7 @@ use super::TaskId;
 
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Awaits {
     /// Nothing that belongs to this library.
     #[default]

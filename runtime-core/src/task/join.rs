@@ -79,7 +79,8 @@ impl<T: 'static> JoinHandle<T> {
     }
 }
 
-/// Ends a task; see [`JoinHandle::abort_handle`]. Any number of them may exist, and none keeps the task alive.
+/// Ends a task; see [`JoinHandle::abort_handle`]. Any number of them may exist, and none keeps the task alive, though
+/// each keeps the memory in which it was.
 #[derive(Clone)]
 pub struct AbortHandle {
     /// `None` if the handle it came from was ready.

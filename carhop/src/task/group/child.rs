@@ -64,7 +64,9 @@ where
         match ended {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(Ok(output))) => return Poll::Ready(Some(output)),
-            Ok(Poll::Ready(Err(error))) => this.member.shared.fail(Failure::Error(error)),
+            Ok(Poll::Ready(Err(error))) => {
+                this.member.shared.fail(Failure::Error { error, task: current_info() })
+            }
             Err(payload) => this.member.panicked(payload),
         }
         Poll::Ready(None)

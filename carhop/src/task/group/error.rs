@@ -14,9 +14,15 @@ pub struct GroupError<E> {
 
 /// One thing that went wrong in a group.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Failure<E> {
-    /// A child or the body returned this.
-    Error(E),
+    /// A child or the body returned an error.
+    Error {
+        /// The error.
+        error: E,
+        /// The child, as it was when it failed; `None` if it was the body.
+        task: Option<TaskInfo>,
+    },
     /// A child panicked, or the drop of its future did.
     Panic(JoinError),
 }
@@ -64,7 +70,12 @@ impl<E: fmt::Debug + Display> std::error::Error for GroupError<E> {}
 impl<E: Display> Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Error(error) => error.fmt(f),
+            Failure::Error { error, task } => {
+                if let Some(name) = task.as_ref().and_then(|task| task.name.as_ref()) {
+                    write!(f, "`{name}`: ")?;
+                }
+                error.fmt(f)
+            }
             Failure::Panic(error) => error.fmt(f),
         }
     }
@@ -72,6 +83,7 @@ impl<E: Display> Display for Failure<E> {
 
 /// What had not ended at the drain deadline.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub enum Blocker {
     /// The body of the scope.
     Body,

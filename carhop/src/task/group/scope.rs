@@ -50,7 +50,7 @@ where
                     keep_first(&mut panic, drop_body(body.as_mut()));
                     match ended {
                         Ok(value) => output = Some(value),
-                        Err(error) => shared.fail(Failure::Error(error)),
+                        Err(error) => shared.fail(Failure::Error { error, task: None }),
                     }
                 }
                 Err(payload) => {
