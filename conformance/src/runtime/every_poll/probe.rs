@@ -27,7 +27,8 @@ pub(super) fn drop_after_each_poll(env: &Env, scenario: impl AsyncFn(&Probe)) {
     for holder in [Holder::Root, Holder::Task] {
         for drops in [Drops::AfterPoll, Drops::OnceWoken, Drops::AfterStep] {
             for waker in [Wakers::Same, Wakers::Changing] {
-                let runtime = env.runtime();
+                // With one thread for what blocks, a scenario can wait for what is left to that.
+                let runtime = env.builder().blocking_threads(1).build().unwrap();
                 let mut polls = 0;
                 loop {
                     let plan = Plan { holder, drops, waker, polls };
