@@ -12,6 +12,9 @@ use rustix::process::{Pid, Signal, kill_process};
 /// A server that has lost a byte would be waited for in vain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A client that can send nothing for so long has a server that is waiting for it.
+const STUCK: Duration = Duration::from_millis(50);
+
 /// The exit status of a peer that needs what the machine refuses.
 const UNAVAILABLE: i32 = 69;
 
@@ -49,6 +52,7 @@ fn echoes(name: &str) {
             scope.spawn(|| exchange(client, 2_000_000));
         }
     });
+    exchange_late(&clients[0], 50_000_000);
     // One that goes without a word while it is being answered.
     let impolite = server.connect();
     (&impolite).write_all(&pattern(100_000)).unwrap();
@@ -65,19 +69,37 @@ fn echoes(name: &str) {
 
 /// Sends `len` bytes and receives the same, both at once.
 fn exchange(client: &TcpStream, len: usize) {
+    exchange_rest(client, &pattern(len), 0);
+}
+
+/// As [`exchange`], but does not read before the server is stuck, since nobody does.
+fn exchange_late(client: &TcpStream, len: usize) {
     let request = pattern(len);
-    let mut answer = vec![0; len];
+    let mut sent = 0;
+    client.set_write_timeout(Some(STUCK)).unwrap();
+    while let Ok(n) = { client }.write(&request[sent..]) {
+        sent += n;
+    }
+    client.set_write_timeout(Some(PATIENCE)).unwrap();
+    assert!(sent < len, "{len} bytes fit into the sockets");
+    exchange_rest(client, &request, sent);
+}
+
+fn exchange_rest(client: &TcpStream, request: &[u8], sent: usize) {
+    let mut answer = vec![0; request.len()];
     thread::scope(|scope| {
-        let sent = scope.spawn(|| { client }.write_all(&request));
+        let sender = scope.spawn(|| { client }.write_all(&request[sent..]));
         { client }.read_exact(&mut answer).unwrap();
-        sent.join().unwrap().unwrap();
+        sender.join().unwrap().unwrap();
     });
-    assert!(answer == request, "the answer to {len} bytes differs");
+    assert!(answer == request, "the answer to {} bytes differs", request.len());
 }
 
 /// Bytes that differ from those a chunk further on.
 fn pattern(len: usize) -> Vec<u8> {
-    (0..len).map(|n| (n % 251) as u8).collect()
+    let mut bytes = (0..251).collect::<Vec<u8>>().repeat(len.div_ceil(251));
+    bytes.truncate(len);
+    bytes
 }
 
 struct Server {

@@ -1,14 +1,14 @@
 //! glommio, on one executor.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 
-use glommio::LocalExecutorBuilder;
 use glommio::net::{TcpListener, TcpStream};
+use glommio::{LocalExecutor, LocalExecutorBuilder};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
-    LocalExecutorBuilder::default().make()?.run(async {
+    executor()?.run(async {
         let listener = TcpListener::bind(addr)?;
         crate::ready(listener.local_addr()?)?;
         loop {
@@ -17,6 +17,13 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
             glommio::spawn_local(echo(stream)).detach();
         }
     })
+}
+
+/// Fails where the machine refuses io_uring (there glommio panics), or half a megabyte of locked memory for it.
+fn executor() -> io::Result<LocalExecutor> {
+    io_uring::IoUring::new(1)?;
+    let executor = LocalExecutorBuilder::default().make();
+    executor.map_err(|error| io::Error::new(ErrorKind::Unsupported, error.to_string()))
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
