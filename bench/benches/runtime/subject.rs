@@ -53,18 +53,20 @@ pub trait Subject: Sized + 'static {
 /// What is compared.
 pub type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// Measures `S` in a group, where it is called `name`: `measure` gets the runtime. A line on stderr if the machine refuses it.
+/// Measures `S` in a group, where it is called `name`. `measure` gets the runtime, and is called several times.
 pub fn bench<S: Subject>(
     group: &mut Group<'_>,
     name: &str,
     mut measure: impl FnMut(&mut Bencher<'_>, &mut S),
 ) {
-    match S::start() {
-        Ok(mut runtime) => {
-            group.bench_function(name, |b| measure(b, &mut runtime));
-        }
-        Err(error) => eprintln!("skipped: {name}: {error}"),
+    if let Some(mut runtime) = start(name) {
+        group.bench_function(name, |b| measure(b, &mut runtime));
     }
+}
+
+/// `None`, and a line on stderr, if the machine refuses it.
+pub fn start<S: Subject>(name: &str) -> Option<S> {
+    S::start().map_err(|error| eprintln!("skipped: {name}: {error}")).ok()
 }
 
 /// Runs a future as a task, which is what the programs of all runtimes consist of.

@@ -5,14 +5,14 @@ use std::future::poll_fn;
 use std::hint::black_box;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use carhop::time::sleep_until;
 use criterion::Criterion;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::subject::{Carhop, Group, Subject, bench, run};
+use crate::subject::{Carhop, Group, Subject, bench, run, start};
 use crate::{is_test, on_each};
 
 type Timers = Vec<Pin<Box<dyn Future<Output = ()>>>>;
@@ -27,9 +27,7 @@ pub fn insert_and_cancel(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("timer, insert and cancel among 1000000");
     on_each!([Carhop], among_many, &mut group);
-    bench::<Carhop>(&mut group, "carhop, sleep_until", |b, runtime| {
-        with_many(runtime, |runtime| b.iter_custom(|iters| run(runtime, absolute(iters))));
-    });
+    with_many::<Carhop, _>(&mut group, "carhop, sleep_until", absolute);
     group.finish();
 }
 
@@ -38,9 +36,7 @@ fn alone<S: Subject>(group: &mut Group<'_>) {
 }
 
 fn among_many<S: Subject>(group: &mut Group<'_>) {
-    bench::<S>(group, S::NAME, |b, runtime| {
-        with_many(runtime, |runtime| b.iter_custom(|iters| run(runtime, relative::<S>(iters))));
-    });
+    with_many::<S, _>(group, S::NAME, relative::<S>);
 }
 
 async fn relative<S: Subject>(iters: u64) -> Duration {
@@ -61,21 +57,28 @@ async fn absolute(iters: u64) -> Duration {
     start.elapsed()
 }
 
-/// While there are a million timers, spread over an hour.
-fn with_many<S: Subject>(runtime: &mut S, measure: impl FnOnce(&mut S)) {
-    let count = if is_test() { 1_000 } else { 1_000_000 };
-    let live = run(runtime, async move {
-        let mut timers = Timers::new();
-        for n in 0..count {
-            let mut timer = Box::pin(S::sleep(Duration::from_secs(60) + scattered(n, 3_600_000)));
-            register(timer.as_mut()).await;
-            timers.push(timer);
-        }
-        timers
-    });
-    measure(runtime);
+/// Measures while there are a million timers, spread over an hour.
+fn with_many<S: Subject, F: Future<Output = Duration> + 'static>(
+    group: &mut Group<'_>,
+    name: &str,
+    measure: fn(u64) -> F,
+) {
+    let Some(mut runtime) = start::<S>(name) else { return };
+    let live = run(&mut runtime, insert_many::<S>(if is_test() { 1_000 } else { 1_000_000 }));
+    group.bench_function(name, |b| b.iter_custom(|iters| run(&mut runtime, measure(iters))));
     // Some find their runtime only from within it.
-    run(runtime, async move { drop(live) });
+    run(&mut runtime, async move { drop(live) });
+}
+
+async fn insert_many<S: Subject>(count: u64) -> Timers {
+    let mut timers = Timers::new();
+    for n in 0..count {
+        let mut timer = Box::pin(S::sleep(Duration::from_secs(60) + scattered(n, 3_600_000)));
+        // They never fire. And glommio counts the wakers of a task with 16 bits.
+        assert!(timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        timers.push(timer);
+    }
+    timers
 }
 
 /// One of `range` milliseconds. A multiplicative hash (Knuth's) scatters them.
