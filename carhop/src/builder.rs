@@ -95,6 +95,27 @@ impl Builder {
     /// Reports each poll that takes longer than `limit`: a task that computes or blocks instead of awaiting holds up
     /// all others. It costs two looks at the clock for each poll, so the default is not to. The environment variable
     /// `CARHOP_DEBUG=1` sets 100 ms where the program sets nothing, like asyncio's debug mode.
+    ///
+    /// ```
+    /// use carhop::{Builder, task};
+    /// use std::sync::atomic::{AtomicBool, Ordering};
+    /// use std::thread::sleep;
+    /// use std::time::Duration;
+    ///
+    /// static NAMED: AtomicBool = AtomicBool::new(false);
+    ///
+    /// let runtime = Builder::new()
+    ///     .slow_poll(Duration::from_millis(5))
+    ///     .on_incident(|incident| _ = NAMED.fetch_or(incident.to_string().contains("`sleeper`"), Ordering::Relaxed))
+    ///     .build()?;
+    /// runtime.block_on(async {
+    ///     // Blocks the loop. `carhop::time::sleep` would not.
+    ///     let sleeper = task::Builder::new().name("sleeper").spawn(async { sleep(Duration::from_millis(20)) });
+    ///     sleeper.await.unwrap();
+    /// });
+    /// assert!(NAMED.load(Ordering::Relaxed));
+    /// # Ok::<(), carhop::BuildError>(())
+    /// ```
     pub fn slow_poll(mut self, limit: Duration) -> Self {
         self.config.slow_poll = Some(limit);
         self

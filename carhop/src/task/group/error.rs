@@ -40,6 +40,23 @@ impl<E> GroupError<E> {
     }
 
     /// Who had not ended at the drain deadline, and was aborted.
+    ///
+    /// ```
+    /// use carhop::task::{Blocker, Builder, GroupOptions};
+    /// use std::time::Duration;
+    ///
+    /// carhop::run(async {
+    ///     let options = GroupOptions::new().drain_deadline(Duration::from_millis(1));
+    ///     let outcome = options.scope::<&str, (), _>(async |group| {
+    ///         // It does not listen to the group's token.
+    ///         drop(group.spawn_with(Builder::new().name("deaf"), std::future::pending::<Result<(), _>>()));
+    ///         Err("closing time")
+    ///     });
+    ///     let error = outcome.await.unwrap_err();
+    ///     let [Blocker::Task(task)] = error.blockers() else { panic!("{error}") };
+    ///     assert_eq!(task.title(), "`deaf`");
+    /// });
+    /// ```
     pub fn blockers(&self) -> &[Blocker] {
         &self.blockers
     }
