@@ -1,6 +1,6 @@
 //! Scheduling policies: who of the ready tasks runs next.
 //!
-//! Without a policy it is first in, first out, as in asyncio, and costs nothing. With one, the loop asks it
+//! Without a policy it is first in, first out, as in asyncio, and costs a look at a flag. With one, the loop asks it
 //! between polls. It cannot interrupt a poll.
 //!
 //! ```

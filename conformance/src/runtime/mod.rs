@@ -44,6 +44,7 @@ mod queue_order;
 mod queues;
 mod reentry;
 mod remote;
+mod rude_policies;
 mod rude_waker;
 mod semaphores;
 mod shields;
@@ -93,6 +94,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("group_sockets", group_sockets::TRIALS),
     ("shields", shields::TRIALS),
     ("policies", policies::TRIALS),
+    ("rude_policies", rude_policies::TRIALS),
     ("eager", eager::TRIALS),
     ("incidents", incidents::TRIALS),
     ("locals", locals::TRIALS),
