@@ -92,6 +92,9 @@ pub fn mistakes_are_a_line() {
         (&["--secs=-1"], "--secs"),
         (&["--rounds=0"], "--rounds"),
         (&["--frobnicate"], "--frobnicate"),
+        (&["serve", "nobody", "7000"], "invalid value 'nobody'"),
+        (&["serve", "carhop-epoll", "70000"], "invalid value '70000'"),
+        (&["--quick", "serve", "carhop-epoll", "7000"], "cannot be used with"),
     ] {
         let outcome = run(Command::new(env!("CARGO_BIN_EXE_compare")).args(args));
         outcome.check(outcome.code == Some(2), said);

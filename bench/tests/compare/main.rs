@@ -4,6 +4,7 @@
 
 mod broken;
 mod failures;
+mod reports;
 mod support;
 
 use std::os::unix::process::CommandExt;
@@ -13,6 +14,7 @@ use std::{env, fs, thread};
 use carhop::Backend;
 use failures::*;
 use libtest_mimic::{Arguments, Trial};
+use reports::*;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use serde_json::Value;
 use support::{Directory, a_good_one, compare, json, name, outcome, run, server, short};
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     }
     let trials = trials![
         all_columns_are_there_for_each_backend,
+        kinds_and_versions_are_told,
         a_fixed_rate_is_measured_from_when_requests_were_due,
         a_good_server_passes_verification,
         a_server_that_changes_bytes_is_found_out,
@@ -195,9 +198,18 @@ fn without_io_uring_epoll_is_measured() {
     };
     let outcome = run(&[]);
     outcome.check(outcome.code == Some(0), "the rest is measured");
-    outcome.check(outcome.stderr.contains("carhop-uring is skipped: "), "it says so at first");
-    outcome.check(outcome.stdout.contains("carhop-uring is skipped: "), "and below the table");
-    outcome.check(outcome.stdout.contains(" carhop-epoll "), "epoll has a line");
+    let of_peers = |names: &[&'static str]| if cfg!(feature = "peers") { names.to_vec() } else { Vec::new() };
+    for name in
+        [vec!["carhop-uring"], of_peers(&["monoio", "compio", "glommio", "tokio-uring", "multishot-uring"])]
+            .concat()
+    {
+        let said = format!("{name} is skipped: ");
+        outcome.check(outcome.stderr.contains(&said), "it says so at first");
+        outcome.check(outcome.stdout.contains(&said), "and below the table");
+    }
+    for name in [vec!["carhop-epoll"], of_peers(&["tokio", "smol", "naive-epoll", "phased-epoll"])].concat() {
+        outcome.check(outcome.stdout.contains(&format!("  {name} ")), "it has a line");
+    }
 
     let outcome = run(&["--only=carhop-uring"]);
     outcome

@@ -1,9 +1,12 @@
-//! Compares echo servers under load: carhop on each backend, and any other.
+//! Compares echo servers under load: carhop on each backend, other runtimes and loops
+//! written by hand (with the feature `peers`), and any other.
 //!
 //! ```text
 //! cargo run --release -p bench --bin compare -- --quick
 //! cargo run --release -p bench --bin compare -- --scenario 50x64 --rate 20000 --svg plots --json all.json
 //! cargo run --release -p bench --bin compare -- --server mine='./my-server --port {port}'
+//! cargo run --release -p bench --features peers --bin compare
+//! cargo run --release -p bench --features peers --bin compare -- serve tokio 7000
 //! ```
 //!
 //! The flow: [`options`] and [`scenario`] say what to do. [`environment`] gives server and load a core each
@@ -13,7 +16,8 @@
 //!
 //! The exit code is 0; 1 if anything failed, with the other results printed; 2 after a mistake on the command
 //! line; 130 after ctrl-C, with the results until then.
-#![forbid(unsafe_code)]
+// One file may: a loop by hand, on io_uring.
+#![deny(unsafe_code)]
 
 mod environment;
 mod failure;
@@ -44,9 +48,7 @@ use rounds::Rounds;
 fn main() -> ExitCode {
     let options = Options::parse();
     let result = match &options.role {
-        Some(Role::Serve { name, port }) => {
-            servers::serve(name, *port).map(|()| ExitCode::SUCCESS).map_err(Failure::from)
-        }
+        Some(Role::Serve { server, port }) => Ok(server.run(*port)),
         None if options.list => {
             report::list();
             Ok(ExitCode::SUCCESS)

@@ -9,12 +9,14 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 
 use crate::scenario::{Pace, Scenario, Wanted};
+use crate::servers::{self, BuiltIn};
 
-/// Compares echo servers: carhop's on each backend, and others.
+/// Compares echo servers: carhop's on each backend, those of other runtimes, and others.
 ///
 /// Each round starts each server once, in turns, with a load of this program's own, and measures it for a
 /// while. The table has the medians of the rounds.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Options {
     /// What the clients do: CONNECTIONSxBYTES or CONNECTIONSxBYTESxPIPELINE, such as 50x64, 1000x16k or 50x64x16;
     /// or the name of a set (see --list). May be given several times.
@@ -55,7 +57,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,
 
-    /// Under a minute: --scenario quick --rounds 3 --secs 1, as far as they are not given.
+    /// Under a minute for ours, two minutes with all others: --scenario quick --rounds 3 --secs 1, as far as they
+    /// are not given.
     #[arg(long)]
     quick: bool,
 
@@ -75,12 +78,17 @@ pub struct Options {
     pub role: Option<Role>,
 }
 
-/// What the program starts itself as.
+/// What else the program can be.
 #[derive(clap::Subcommand)]
 pub enum Role {
-    /// A built-in server.
-    #[command(hide = true)]
-    Serve { name: String, port: u16 },
+    /// Be one of the servers, until killed. It says when it listens.
+    Serve {
+        #[arg(value_name = "NAME", value_parser = servers::parser())]
+        server: &'static BuiltIn,
+
+        /// The port of 127.0.0.1 to listen on; 0 takes a free one.
+        port: u16,
+    },
 }
 
 /// A server of the user's.

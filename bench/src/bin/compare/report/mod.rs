@@ -15,14 +15,24 @@ use crate::options::Options;
 use crate::progress::{complain, say};
 use crate::record::Comparison;
 use crate::scenario::SETS;
-use crate::servers::BUILT_IN;
+use crate::servers::{self, BuiltIn, Kind};
 
 /// `--list`.
 pub fn list() {
-    say("servers:");
-    for server in BUILT_IN {
-        let reason = (server.refused)().map(|reason| format!("  (not here: {reason})"));
-        say(format_args!("  {}{}", server.name, reason.unwrap_or_default()));
+    for kind in Kind::ALL {
+        let servers: Vec<&BuiltIn> = servers::all().filter(|server| server.kind == kind).collect();
+        if !servers.is_empty() {
+            say(format_args!("servers, {kind}:"));
+        }
+        for server in servers {
+            let version = server.version().unwrap_or("-");
+            let reason = server.refused().map(|reason| format!("  (not here: {reason})"));
+            let BuiltIn { name, about, .. } = server;
+            say(format_args!("  {name:<16} {version:<7} {about}{}", reason.unwrap_or_default()));
+        }
+    }
+    if servers::all().all(|server| server.kind == Kind::Ours) {
+        say("  (others are there if it is built with `--features peers`)");
     }
     say("\nsets of scenarios (CONNECTIONSxBYTES[xPIPELINE]):");
     for (name, scenarios, about) in SETS {

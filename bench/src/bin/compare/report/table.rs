@@ -1,54 +1,61 @@
 //! The table, and below it what one has to know to read it.
 
+use std::iter;
+
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
 use crate::progress::say;
-use crate::record::{Comparison, ScenarioRecord, ServerRecord, Summary};
+use crate::record::{Comparison, ScenarioRecord, ServerRecord, Settings, Summary};
+use crate::servers::Kind;
 
-const COLUMNS: [&str; 13] = [
-    "scenario", "server", "req/s", "±", "of best", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs",
-    "syscalls", "resident",
+/// After the name of the server there are numbers.
+const COLUMNS: [&str; 12] = [
+    "server", "req/s", "±", "of best", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
+    "resident",
 ];
-/// Those before are names.
-const FIRST_NUMBER: usize = 2;
 
 /// Prints both.
 pub fn table(comparison: &Comparison) {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(COLUMNS);
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["scenario"].iter().chain(&COLUMNS));
     for scenario in &comparison.scenarios {
-        // A row for each scenario, with a line for each server in its cells.
-        let lines: Vec<_> =
-            scenario.servers.iter().map(|server| line(server, comparison.settings.rounds)).collect();
-        let column =
-            |index: usize| lines.iter().map(|line| line[index].as_str()).collect::<Vec<_>>().join("\n");
-        table.add_row((0..COLUMNS.len()).map(|index| match index {
-            0 => scenario.name.clone(),
-            _ => column(index),
-        }));
+        // A row for each scenario, with a line for each server in its cells, and some space between the kinds.
+        let kinds = scenario.servers.chunk_by(|one, next| one.contender.kind == next.contender.kind);
+        let kinds: Vec<Vec<_>> = kinds
+            .map(|servers| servers.iter().map(|server| cells(server, &comparison.settings)).collect())
+            .collect();
+        let column = |index: usize| {
+            let lines = |cells: &Vec<[String; COLUMNS.len()]>| {
+                cells.iter().map(|cells| cells[index].as_str()).collect::<Vec<_>>().join("\n")
+            };
+            kinds.iter().map(lines).collect::<Vec<_>>().join("\n\n")
+        };
+        table.add_row(iter::once(scenario.name.clone()).chain((0..COLUMNS.len()).map(column)));
     }
-    for column in table.column_iter_mut().skip(FIRST_NUMBER) {
+    // The first two have names.
+    for column in table.column_iter_mut().skip(2) {
         column.set_cell_alignment(CellAlignment::Right);
     }
     say(table);
     notes(comparison).iter().for_each(say);
 }
 
-/// A server's cells.
-fn line(server: &ServerRecord, rounds: u32) -> [String; COLUMNS.len()] {
+/// A server's line.
+fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len()] {
     let dash = || "-".to_owned();
+    let version = server.contender.version.as_ref().map(|version| format!(" {version}"));
+    let name = format!("{}{}", server.contender.name, version.unwrap_or_default());
     let Some(summary) = &server.summary else {
         let mut cells = [(); COLUMNS.len()].map(|()| dash());
-        cells[1] = server.contender.name.clone();
-        cells[FIRST_NUMBER] = if server.failure.is_some() { "failed".to_owned() } else { dash() };
+        cells[0] = name;
+        cells[1] = if server.failure.is_some() { "failed".to_owned() } else { dash() };
         return cells;
     };
     let Summary { requests_per_second, spread, ratio, p50_us, p90_us, p99_us, p999_us, max_us, .. } = summary;
-    let incomplete = if server.rounds.len() < rounds as usize { " (!)" } else { "" };
+    let incomplete = if server.rounds.len() < settings.rounds as usize { " (!)" } else { "" };
     [
-        String::new(),
-        format!("{}{incomplete}", server.contender.name),
+        format!("{name}{incomplete}"),
         grouped(*requests_per_second),
         if server.rounds.len() > 1 { format!("{:.1}%", spread * 100.0) } else { dash() },
         format!("{ratio:.2}"),
@@ -73,6 +80,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
              best are about p99; CPU and syscalls are for each request"
         ),
     }];
+    notes.extend(kinds(comparison));
     for scenario in &comparison.scenarios {
         for server in &scenario.servers {
             let about = about(comparison, scenario, server);
@@ -92,6 +100,18 @@ fn notes(comparison: &Comparison) -> Vec<String> {
         comparison.skipped.iter().map(|skipped| format!("{} is skipped: {}", skipped.name, skipped.reason)),
     );
     notes
+}
+
+/// Who is what, if there are several kinds.
+fn kinds(comparison: &Comparison) -> Option<String> {
+    let contenders = || comparison.scenarios.first().into_iter().flat_map(|scenario| &scenario.servers);
+    let names = |kind: Kind| {
+        let names = contenders().map(|server| &server.contender).filter(|contender| contender.kind == kind);
+        let names: Vec<&str> = names.map(|contender| &*contender.name).collect();
+        (!names.is_empty()).then(|| format!("{kind}: {}", names.join(", ")))
+    };
+    let kinds: Vec<String> = Kind::ALL.into_iter().filter_map(names).collect();
+    (kinds.len() > 1).then(|| kinds.join("; "))
 }
 
 fn about(comparison: &Comparison, scenario: &ScenarioRecord, server: &ServerRecord) -> Vec<String> {

@@ -1,23 +1,30 @@
 //! carhop's echo server: the loop of `examples/echo.rs`, without its orderly end.
 
-use std::io;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use carhop::net::{TcpListener, TcpStream};
 use carhop::{Backend, Builder, spawn};
 
-/// How much to ask for in one read: as much as the other runtimes' servers do.
-const READ_BUFFER: usize = 16 * 1024;
+use super::{BuiltIn, Kind, READ_BUFFER, Serve, ready};
 
-/// Why `backend` cannot be used here, if it cannot.
-pub fn refused(backend: Backend) -> Option<String> {
-    Builder::new().backend(backend).build().err().map(|error| error.to_string())
+/// In the order of the table.
+pub const SERVERS: &[BuiltIn] = &[
+    ours("carhop-epoll", "epoll", |addr| serve(Backend::Epoll, addr)),
+    ours("carhop-uring", "io_uring", |addr| serve(Backend::Uring, addr)),
+];
+
+const fn ours(name: &'static str, about: &'static str, serve: Serve) -> BuiltIn {
+    BuiltIn { name, kind: Kind::Ours, about, package: Some("carhop"), serve }
 }
 
 /// Serves until it is killed.
-pub fn serve(backend: Backend, port: u16) -> io::Result<()> {
-    let runtime = Builder::new().backend(backend).build().map_err(io::Error::other)?;
+fn serve(backend: Backend, addr: SocketAddr) -> io::Result<()> {
+    let runtime = Builder::new().backend(backend).build();
+    let runtime = runtime.map_err(|refusal| io::Error::new(ErrorKind::Unsupported, refusal))?;
     runtime.block_on(async {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let listener = TcpListener::bind(addr).await?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             spawn(echo(stream));

@@ -1,48 +1,24 @@
 //! The servers: those that are built in, and those that the user names.
 
+mod built_in;
 mod carhop_echo;
+#[cfg(feature = "peers")]
+mod peers;
 mod process;
 pub mod usage;
 
-use std::io;
-
-use carhop::Backend;
 use serde::Serialize;
 
 use crate::options::Named;
+pub use built_in::{BuiltIn, Kind, all, parser};
+use built_in::{READ_BUFFER, Serve, ready};
 pub use process::Process;
-
-/// A server that this program can be: it starts itself with the name and a port.
-pub struct BuiltIn {
-    pub name: &'static str,
-    /// Whose version to report.
-    pub package: &'static str,
-    /// Why it cannot be used on this machine, if it cannot.
-    pub refused: fn() -> Option<String>,
-    /// Serves on this port of 127.0.0.1 until it is killed.
-    pub serve: fn(u16) -> io::Result<()>,
-}
-
-/// All of them, in the order of the table.
-pub const BUILT_IN: &[BuiltIn] = &[
-    BuiltIn {
-        name: "carhop-epoll",
-        package: "carhop",
-        refused: || carhop_echo::refused(Backend::Epoll),
-        serve: |port| carhop_echo::serve(Backend::Epoll, port),
-    },
-    BuiltIn {
-        name: "carhop-uring",
-        package: "carhop",
-        refused: || carhop_echo::refused(Backend::Uring),
-        serve: |port| carhop_echo::serve(Backend::Uring, port),
-    },
-];
 
 /// A server that takes part.
 #[derive(Clone, Serialize)]
 pub struct Contender {
     pub name: String,
+    pub kind: Kind,
     /// What starts it in a shell, with `{port}` in it; `None` if it is built in.
     pub command: Option<String>,
     /// The version of its package, as far as it is known.
@@ -53,19 +29,13 @@ pub struct Contender {
 #[derive(Serialize)]
 pub struct Skipped {
     pub name: String,
+    pub kind: Kind,
     pub reason: String,
-}
-
-/// Runs the built-in server `name`.
-pub fn serve(name: &str, port: u16) -> io::Result<()> {
-    let server = BUILT_IN.iter().find(|server| server.name == name);
-    server.map_or_else(|| Err(io::Error::other("there is no such server")), |server| (server.serve)(port))
 }
 
 /// Who takes part: `only` these, or all that the machine offers. An error if a name is given twice or is nobody's.
 pub fn choose(own: &[Named], only: &[String]) -> Result<(Vec<Contender>, Vec<Skipped>), String> {
-    let known: Vec<&str> =
-        BUILT_IN.iter().map(|server| server.name).chain(own.iter().map(|own| &*own.name)).collect();
+    let known: Vec<&str> = all().map(|server| server.name).chain(own.iter().map(|own| &*own.name)).collect();
     for (index, name) in known.iter().enumerate() {
         if known[..index].contains(name) {
             return Err(format!("there are two servers `{name}`"));
@@ -77,42 +47,27 @@ pub fn choose(own: &[Named], only: &[String]) -> Result<(Vec<Contender>, Vec<Ski
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
 
     let (mut contenders, mut skipped) = (Vec::new(), Vec::new());
-    for server in BUILT_IN.iter().filter(|server| wanted(server.name)) {
-        let name = server.name.to_owned();
-        match (server.refused)() {
-            None => contenders.push(Contender { name, command: None, version: version(server.package) }),
-            Some(reason) => skipped.push(Skipped { name, reason }),
+    for server in all().filter(|server| wanted(server.name)) {
+        let (name, kind) = (server.name.to_owned(), server.kind);
+        match server.refused() {
+            None => {
+                let version = server.version().map(str::to_owned);
+                contenders.push(Contender { name, kind, command: None, version });
+            }
+            Some(reason) => skipped.push(Skipped { name, kind, reason }),
         }
     }
     for Named { name, command } in own.iter().filter(|own| wanted(&own.name)) {
-        contenders.push(Contender { name: name.clone(), command: Some(command.clone()), version: None });
+        let (name, command) = (name.clone(), Some(command.clone()));
+        contenders.push(Contender { name, kind: Kind::Given, command, version: None });
     }
     Ok((contenders, skipped))
 }
 
-/// The version of `package` that this program was built with.
-fn version(package: &str) -> Option<String> {
-    let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
-    let entry = lock.split("[[package]]").find(|entry| entry.contains(&format!("name = \"{package}\"\n")))?;
-    let version = entry.lines().find_map(|line| line.strip_prefix("version = \""))?;
-    Some(version.trim_end_matches('"').to_owned())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{BUILT_IN, choose, version};
+    use super::choose;
     use crate::options::Named;
-
-    #[test]
-    fn packages_have_versions() {
-        for server in BUILT_IN {
-            assert!(
-                version(server.package).is_some_and(|version| version.contains('.')),
-                "{}",
-                server.package
-            );
-        }
-    }
 
     #[test]
     fn names_are_checked() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::Contender;
+use super::{BuiltIn, Contender};
 use crate::environment::pinned_to;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -40,18 +40,18 @@ impl Process {
         let mut command = match &contender.command {
             Some(line) => {
                 let mut shell = Command::new("/bin/sh");
-                shell.arg("-c").arg(line.replace("{port}", &port.to_string()));
+                shell.arg("-c").arg(line.replace("{port}", &port.to_string())).stdout(Stdio::piped());
                 shell
             }
             None => {
-                // Whatever became of the file since: this is the program that runs.
-                let mut itself = Command::new("/proc/self/exe");
-                itself.arg("serve").arg(&contender.name).arg(port.to_string());
+                let mut itself = BuiltIn::command(&contender.name, port);
+                // It would say that it listens, and that is no news.
+                itself.stdout(Stdio::null());
                 itself
             }
         };
         // A group of its own: ctrl-C does not reach it, and it can be stopped as a whole.
-        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).stdin(Stdio::null()).stderr(Stdio::piped());
         let child = pinned_to(core, || command.spawn());
         let mut child = child.map_err(|error| format!("it cannot be started: {error}"))?;
         let said = Said::default();

@@ -1,5 +1,6 @@
 //! io_uring with everything that helps an echo server: accepts and receives in many shots, a small ring of
 //! buffers that stays in the cache, sends straight from those buffers, and one system call for all of it.
+#![expect(unsafe_code, reason = "the kernel is told addresses of memory")]
 
 use std::alloc::{self, Layout};
 use std::collections::VecDeque;
@@ -12,7 +13,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use io_uring::types::{BufRingEntry, Fd};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
-use crate::connections::listen;
+use super::connections::listen;
+use crate::servers::{READ_BUFFER, ready};
 
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4096;
@@ -31,7 +33,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
         Some(libc::EINVAL) => io::Error::new(ErrorKind::Unsupported, "the kernel is too old (6.1 is needed)"),
         _ => error,
     })?;
-    crate::ready(server.listener.local_addr()?)?;
+    ready(server.listener.local_addr()?)?;
     server.accept();
     let mut completions = Vec::with_capacity(COMPLETIONS as usize);
     loop {
@@ -207,7 +209,7 @@ impl Buffers {
             // SAFETY: no layout here is of size 0.
             NonNull::new(unsafe { alloc::alloc_zeroed(layout) }).ok_or(ErrorKind::OutOfMemory)
         };
-        let memory = zeroed(pages(usize::from(BUFFERS) * crate::READ_BUFFER))?;
+        let memory = zeroed(pages(usize::from(BUFFERS) * READ_BUFFER))?;
         let entries = zeroed(pages(usize::from(BUFFERS) * size_of::<BufRingEntry>()))?.cast();
         // SAFETY: the pages are aligned, hold so many entries, and are never freed.
         unsafe { ring.submitter().register_buf_ring_with_flags(entries.as_ptr() as u64, BUFFERS, GROUP, 0)? };
@@ -218,7 +220,7 @@ impl Buffers {
 
     fn start(&self, buffer: u16) -> *mut u8 {
         // SAFETY: numbers are less than `BUFFERS`, so this is inside.
-        unsafe { self.memory.add(usize::from(buffer) * crate::READ_BUFFER).as_ptr() }
+        unsafe { self.memory.add(usize::from(buffer) * READ_BUFFER).as_ptr() }
     }
 
     /// Gives a buffer to the kernel, which has had it before or never.
@@ -228,7 +230,7 @@ impl Buffers {
         // have more buffers than there are.
         let entry = unsafe { self.ring.add(place).as_mut() };
         entry.set_addr(self.start(buffer) as u64);
-        entry.set_len(crate::READ_BUFFER as u32);
+        entry.set_len(READ_BUFFER as u32);
         entry.set_bid(buffer);
         self.available += 1;
         self.tail = self.tail.wrapping_add(1);

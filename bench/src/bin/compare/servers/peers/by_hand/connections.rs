@@ -6,6 +6,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
+use crate::servers::ready;
+
 /// What the listener is watched with. It is no connection's key.
 pub const LISTENER: u64 = u64::MAX;
 
@@ -24,7 +26,7 @@ impl Poller {
         listener.set_nonblocking(true)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         Ok(Self { epoll, listener })
     }
 

@@ -7,10 +7,12 @@ use tokio_uring::Runtime;
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::{TcpListener, TcpStream};
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Runtime::new(&tokio_uring::builder())?.block_on(async {
         let listener = TcpListener::bind(addr)?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -20,7 +22,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn echo(stream: TcpStream) -> io::Result<()> {
-    let mut buf = vec![0; crate::READ_BUFFER];
+    let mut buf = vec![0; READ_BUFFER];
     loop {
         let (result, filled) = stream.read(buf).await;
         let n = result?;

@@ -7,11 +7,13 @@ use smol::LocalExecutor;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     let executor = LocalExecutor::new();
     smol::block_on(executor.run(async {
         let listener = TcpListener::bind(addr).await?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -21,7 +23,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buf = vec![0; crate::READ_BUFFER];
+    let mut buf = vec![0; READ_BUFFER];
     loop {
         let n = stream.read(&mut buf).await?;
         if n == 0 {

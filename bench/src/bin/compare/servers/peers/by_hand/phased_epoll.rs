@@ -9,7 +9,8 @@ use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::retry_on_intr;
 
-use crate::connections::{Connections, LISTENER, Poller};
+use super::connections::{Connections, LISTENER, Poller};
+use crate::servers::READ_BUFFER;
 
 /// How many sockets are served in one turn.
 const BATCH: usize = 128;
@@ -19,7 +20,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
     let mut connections = Connections::default();
     let mut events: Vec<Event> = Vec::with_capacity(BATCH);
     let mut ready: VecDeque<u64> = VecDeque::new();
-    let mut chunks = vec![[0; crate::READ_BUFFER]; BATCH];
+    let mut chunks = vec![[0; READ_BUFFER]; BATCH];
     let mut received: Vec<(u64, usize)> = Vec::with_capacity(BATCH);
     loop {
         let timeout = if ready.is_empty() { None } else { Some(&Timespec { tv_sec: 0, tv_nsec: 0 }) };
@@ -53,7 +54,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
                 Ok(Some(n)) => {
                     // After a short read there will be an event for what comes next, but none for an end of
                     // which there has been one.
-                    if n == crate::READ_BUFFER || connection.hung_up {
+                    if n == READ_BUFFER || connection.hung_up {
                         ready.push_back(key);
                     }
                     received.push((key, n));

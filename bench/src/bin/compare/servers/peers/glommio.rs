@@ -7,10 +7,12 @@ use glommio::net::{TcpListener, TcpStream};
 use glommio::{LocalExecutor, LocalExecutorBuilder};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     executor()?.run(async {
         let listener = TcpListener::bind(addr)?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let stream = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -27,7 +29,7 @@ fn executor() -> io::Result<LocalExecutor> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buf = vec![0; crate::READ_BUFFER];
+    let mut buf = vec![0; READ_BUFFER];
     loop {
         let n = stream.read(&mut buf).await?;
         if n == 0 {

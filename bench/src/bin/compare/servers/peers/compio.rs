@@ -8,10 +8,12 @@ use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::Runtime;
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Runtime::new()?.block_on(async {
         let listener = TcpListener::bind(addr).await?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -21,7 +23,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buf = Vec::with_capacity(crate::READ_BUFFER);
+    let mut buf = Vec::with_capacity(READ_BUFFER);
     loop {
         let BufResult(result, filled) = stream.read(buf).await;
         if result? == 0 {

@@ -1,4 +1,4 @@
-//! Each of the peers echoes what it is sent, so that what is compared are echo servers.
+//! Each server that is built into `compare` echoes what it is sent, so that what is compared are echo servers.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+const COMPARE: &str = env!("CARGO_BIN_EXE_compare");
+
 /// A server that has lost a byte would be waited for in vain.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A client that can send nothing for so long has a server that is waiting for it.
 const STUCK: Duration = Duration::from_millis(50);
 
-/// The exit status of a peer that needs what the machine refuses.
+/// The exit status of a server that needs what the machine refuses.
 const UNAVAILABLE: i32 = 69;
 
-macro_rules! peers {
+macro_rules! servers {
     ($($test:ident: $name:literal,)*) => {
+        const TRIED: &[&str] = &[$($name),*];
         $(#[test]
         fn $test() {
             echoes($name);
@@ -27,7 +30,16 @@ macro_rules! peers {
     };
 }
 
-peers! {
+#[cfg(not(feature = "peers"))]
+servers! {
+    carhop_epoll: "carhop-epoll",
+    carhop_uring: "carhop-uring",
+}
+
+#[cfg(feature = "peers")]
+servers! {
+    carhop_epoll: "carhop-epoll",
+    carhop_uring: "carhop-uring",
     tokio: "tokio",
     monoio: "monoio",
     compio: "compio",
@@ -37,6 +49,16 @@ peers! {
     naive_epoll: "naive-epoll",
     phased_epoll: "phased-epoll",
     multishot_uring: "multishot-uring",
+}
+
+#[test]
+fn no_server_is_left_out() {
+    let list = Command::new(COMPARE).arg("--list").output().unwrap();
+    let list = String::from_utf8(list.stdout).unwrap();
+    let (servers, _) = list.split_once("\n\n").expect("an empty line before the scenarios");
+    // Their lines are indented; the last one may be a hint.
+    let listed = servers.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    assert!(listed.filter(|name| !name.starts_with('(')).eq(TRIED.iter().copied()), "{servers}");
 }
 
 fn echoes(name: &str) {
@@ -110,8 +132,8 @@ struct Server {
 impl Server {
     /// `None`, and a line that says so, if the machine refuses what it needs.
     fn start(name: &str) -> Option<Self> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_peer-server"))
-            .args([name, "--port", "0"])
+        let mut process = Command::new(COMPARE)
+            .args(["serve", name, "0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

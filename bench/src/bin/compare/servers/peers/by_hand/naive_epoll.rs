@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::retry_on_intr;
 
-use crate::connections::{Connection, Connections, LISTENER, Poller};
+use super::connections::{Connection, Connections, LISTENER, Poller};
+use crate::servers::READ_BUFFER;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     let poller = Poller::listen(addr)?;
     let mut connections = Connections::default();
     let mut events: Vec<Event> = Vec::with_capacity(1024);
-    let mut buf = vec![0; crate::READ_BUFFER];
+    let mut buf = vec![0; READ_BUFFER];
     loop {
         events.clear();
         retry_on_intr(|| epoll::wait(&poller.epoll, rustix::buffer::spare_capacity(&mut events), None))?;

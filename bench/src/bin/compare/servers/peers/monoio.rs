@@ -7,10 +7,12 @@ use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::{TcpListener, TcpStream};
 use monoio::{IoUringDriver, RuntimeBuilder};
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     RuntimeBuilder::<IoUringDriver>::new().build()?.block_on(async {
         let listener = TcpListener::bind(addr)?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -20,7 +22,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buf: Vec<u8> = Vec::with_capacity(crate::READ_BUFFER);
+    let mut buf: Vec<u8> = Vec::with_capacity(READ_BUFFER);
     loop {
         let (result, filled) = stream.read(buf).await;
         if result? == 0 {

@@ -7,10 +7,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
+use crate::servers::{READ_BUFFER, ready};
+
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Builder::new_current_thread().enable_io().build()?.block_on(async {
         let listener = TcpListener::bind(addr).await?;
-        crate::ready(listener.local_addr()?)?;
+        ready(listener.local_addr()?)?;
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -20,7 +22,7 @@ pub fn serve(addr: SocketAddr) -> io::Result<()> {
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buf = vec![0; crate::READ_BUFFER];
+    let mut buf = vec![0; READ_BUFFER];
     loop {
         let n = stream.read(&mut buf).await?;
         if n == 0 {
