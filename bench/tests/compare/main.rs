@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let trials = trials![
         all_columns_are_there_for_each_backend,
         kinds_and_versions_are_told,
+        plots_show_who_is_of_what_kind,
         a_fixed_rate_is_measured_from_when_requests_were_due,
         a_good_server_passes_verification,
         a_server_that_changes_bytes_is_found_out,

@@ -1,4 +1,6 @@
-//! What is said of servers: their kinds and versions.
+//! What is said of servers: their kinds and versions, and plots of them.
+
+use std::fs;
 
 use crate::support::{Directory, a_good_one, json, run, server, short};
 
@@ -34,4 +36,23 @@ pub fn kinds_and_versions_are_told() {
         kinds += "other runtimes: tokio; written by hand: naive-epoll; ";
     }
     outcome.check(outcome.stdout.contains(&format!("\n{kinds}given: one|two\n")), "it says who is what");
+}
+
+pub fn plots_show_who_is_of_what_kind() {
+    let directory = Directory::new();
+    let plots = directory.join("plots");
+    let (ours, (only, given)) = (a_good_one(), given());
+    let outcome = run(&mut short(&["--only", &ours, only, &given, "--svg", &plots]));
+    outcome.check(outcome.code == Some(0), "it goes well");
+    for plot in ["latency", "throughput"] {
+        let svg = fs::read_to_string(format!("{plots}/4x64x2-{plot}.svg")).unwrap();
+        let weight = |name: &str| {
+            // A tag, a line with the text in it, and the tag's end.
+            let (tag, _) =
+                svg.split_once(&format!("\n{name}\n")).unwrap_or_else(|| panic!("{name} in {svg}"));
+            tag.rsplit_once('<').unwrap().1.contains("bold")
+        };
+        assert!(weight(&ours) && !weight("one|two"), "ours stands out: {svg}");
+        assert_eq!(svg.contains("\ngiven\n"), plot == "throughput", "bars have headings");
+    }
 }
