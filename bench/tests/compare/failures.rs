@@ -109,7 +109,7 @@ pub fn files_that_cannot_be_written_are_noticed_first() {
     let nowhere = directory.join("no/such/directory/file");
     let file = directory.join("file");
     fs::write(&file, "").unwrap();
-    for args in [["--json", &nowhere], ["--svg", &file]] {
+    for args in [["--json", &nowhere], ["--markdown", &nowhere], ["--svg", &file]] {
         let outcome = run(&mut short(&args));
         outcome.check(outcome.code == Some(1) && outcome.stderr.contains("cannot be written"), "it says so");
         outcome.check(outcome.stdout.is_empty(), "nothing was measured");

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let trials = trials![
         all_columns_are_there_for_each_backend,
         kinds_and_versions_are_told,
+        a_page_has_a_table_for_each_scenario,
         plots_show_who_is_of_what_kind,
         a_fixed_rate_is_measured_from_when_requests_were_due,
         a_good_server_passes_verification,
@@ -61,6 +62,7 @@ fn all_columns_are_there_for_each_backend() {
 
     let record = json(&file);
     for (pointer, kind) in [
+        ("/date", "string"),
         ("/versions/carhop", "string"),
         ("/versions/rustc", "string"),
         ("/environment/machine/cpu", "string"),

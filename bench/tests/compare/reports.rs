@@ -1,8 +1,8 @@
-//! What is said of servers: their kinds and versions, and plots of them.
+//! What is said to whom: the kinds of servers, a page in Markdown, plots.
 
 use std::fs;
 
-use crate::support::{Directory, a_good_one, json, run, server, short};
+use crate::support::{Directory, a_good_one, compare, json, run, server, short};
 
 /// The server of a user, whose name has what is special in a table.
 fn given() -> (&'static str, String) {
@@ -36,6 +36,42 @@ pub fn kinds_and_versions_are_told() {
         kinds += "other runtimes: tokio; written by hand: naive-epoll; ";
     }
     outcome.check(outcome.stdout.contains(&format!("\n{kinds}given: one|two\n")), "it says who is what");
+}
+
+pub fn a_page_has_a_table_for_each_scenario() {
+    const SCENARIOS: [&str; 2] = ["4x64x2", "2x1024"];
+    let directory = Directory::new();
+    let (file, page) = (directory.join("all.json"), directory.join("page.md"));
+    let (ours, (only, given)) = (a_good_one(), given());
+    let outcome = run(compare(&["--only", &ours, only, &given, "--json", &file, "--markdown", &page])
+        .args(SCENARIOS.map(|scenario| format!("--scenario={scenario}"))));
+    outcome.check(outcome.code == Some(0), "it goes well");
+    let (record, page) = (json(&file), fs::read_to_string(&page).unwrap());
+
+    let mut parts = page.split("\n### ");
+    let heading = parts.next().unwrap();
+    for pointer in ["/date", "/environment/machine/cpu", "/environment/machine/kernel", "/versions/rustc"] {
+        let value = record.pointer(pointer).unwrap().as_str().unwrap();
+        assert!(heading.contains(value), "{pointer} {value} is not in:\n{heading}");
+    }
+    assert!(heading.contains("1 rounds of 0.05 s"), "{heading}");
+    assert!(heading.lines().all(|line| line.starts_with("- ")), "{heading}");
+    for scenario in SCENARIOS {
+        let part = parts.next().unwrap();
+        assert_eq!(part.lines().next(), Some(scenario));
+        let rows: Vec<&str> = part.lines().filter(|line| line.starts_with('|')).collect();
+        // The header, a line, two servers.
+        assert_eq!(rows.len(), 4, "{part}");
+        let cells = |row: &str| row.replace("\\|", "").matches('|').count();
+        assert!(rows.iter().all(|row| cells(row) == cells(rows[0])), "{part}");
+        assert!(
+            rows[1].starts_with("| ---") && rows[1].ends_with("---: |"),
+            "numbers go to the right: {part}"
+        );
+        assert!(rows[2].starts_with(&format!("| **{ours} ")), "{part}");
+        assert!(rows[3].starts_with("| one\\|two "), "{part}");
+    }
+    assert_eq!(parts.next(), None);
 }
 
 pub fn plots_show_who_is_of_what_kind() {

@@ -5,7 +5,7 @@
 //! cargo run --release -p bench --bin compare -- --quick
 //! cargo run --release -p bench --bin compare -- --scenario 50x64 --rate 20000 --svg plots --json all.json
 //! cargo run --release -p bench --bin compare -- --server mine='./my-server --port {port}'
-//! cargo run --release -p bench --features peers --bin compare
+//! cargo run --release -p bench --features peers --bin compare -- --markdown all.md
 //! cargo run --release -p bench --features peers --bin compare -- serve tokio 7000
 //! ```
 //!

@@ -53,6 +53,10 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
+    /// Writes the table as Markdown, with what one has to know of the machine and of how it was measured.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+
     /// Draws latency and throughput of each scenario.
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,

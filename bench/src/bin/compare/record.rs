@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::environment::Environment;
@@ -15,6 +16,8 @@ use crate::syscalls::Syscalls;
 /// Everything.
 #[derive(Serialize)]
 pub struct Comparison {
+    /// When it began, in UTC.
+    pub date: String,
     pub versions: Versions,
     pub environment: Environment,
     pub settings: Settings,
@@ -133,7 +136,8 @@ impl Comparison {
             rustc: env!("RUSTC_VERSION"),
             optimized: !cfg!(debug_assertions),
         };
-        Self { versions, environment, settings, skipped, scenarios: Vec::new() }
+        let date = Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+        Self { date, versions, environment, settings, skipped, scenarios: Vec::new() }
     }
 
     pub fn anything_failed(&self) -> bool {

@@ -1,5 +1,6 @@
-//! What the user gets: a table, and JSON and plots on request.
+//! What the user gets: a table, and JSON, Markdown and plots on request.
 
+mod markdown;
 mod svg;
 mod table;
 
@@ -55,20 +56,24 @@ pub fn heading(options: &Options, environment: &Environment) {
 /// they cannot be written.
 pub struct Outputs<'a> {
     json: Option<(&'a Path, File)>,
+    markdown: Option<(&'a Path, File)>,
     svg: Option<&'a Path>,
 }
 
 impl<'a> Outputs<'a> {
     pub fn prepare(options: &'a Options) -> Result<Self, Failure> {
-        let json = options.json.as_deref().map(|path| match File::create(path) {
-            Ok(file) => Ok((path, file)),
-            Err(error) => Err(cannot_write(path, error)),
-        });
+        let create = |path: Option<&'a Path>| match path.map(|path| (path, File::create(path))) {
+            Some((path, Ok(file))) => Ok(Some((path, file))),
+            Some((path, Err(error))) => Err(cannot_write(path, error)),
+            None => Ok(None),
+        };
+        let json = create(options.json.as_deref())?;
+        let markdown = create(options.markdown.as_deref())?;
         let svg = options.svg.as_deref();
         if let Some(directory) = svg {
             fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
         }
-        Ok(Self { json: json.transpose()?, svg })
+        Ok(Self { json, markdown, svg })
     }
 
     pub fn write(self, comparison: &Comparison) -> Result<(), Failure> {
@@ -79,6 +84,10 @@ impl<'a> Outputs<'a> {
                 .and_then(|()| file.write_all(b"\n"))
                 .and_then(|()| file.flush())
                 .map_err(|error| cannot_write(path, error))?;
+        }
+        if let Some((path, mut file)) = self.markdown {
+            let text = markdown::markdown(comparison);
+            file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, error))?;
         }
         for scenario in self.svg.map_or(&[][..], |_| &comparison.scenarios) {
             let directory = self.svg.expect("there are none without it");

@@ -10,7 +10,7 @@ use crate::record::{Comparison, ScenarioRecord, ServerRecord, Settings, Summary}
 use crate::servers::Kind;
 
 /// After the name of the server there are numbers.
-const COLUMNS: [&str; 12] = [
+pub const COLUMNS: [&str; 12] = [
     "server", "req/s", "±", "of best", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
     "resident",
 ];
@@ -42,7 +42,7 @@ pub fn table(comparison: &Comparison) {
 }
 
 /// A server's line.
-fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len()] {
+pub fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len()] {
     let dash = || "-".to_owned();
     let version = server.contender.version.as_ref().map(|version| format!(" {version}"));
     let name = format!("{}{}", server.contender.name, version.unwrap_or_default());
@@ -71,7 +71,7 @@ fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len()] 
 }
 
 /// What the figures do not say themselves.
-fn notes(comparison: &Comparison) -> Vec<String> {
+pub fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![match comparison.settings.rate {
         None => "medians of the rounds (max: of all); ± and of best are about req/s; CPU and syscalls are for each request"
             .to_owned(),
