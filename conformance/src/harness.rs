@@ -4,7 +4,7 @@ use std::io;
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
 
@@ -12,6 +12,9 @@ use crate::machine;
 
 /// No trial takes seconds. One that takes this long waits for what will never come.
 const HANG: Duration = Duration::from_secs(60);
+
+/// How long a thread that nobody waits for may take to end what it is about.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Trials that share what they test, or the reason why it cannot be tested here.
 pub struct Suite {
@@ -67,9 +70,19 @@ fn run(name: &str, body: Box<dyn FnOnce() + Send>) -> Result<(), String> {
     let watchdog = Watchdog::start(name).map_err(|error| format!("no thread for a watchdog: {error}"))?;
     body();
     drop(watchdog);
-    let mut left_open = open_descriptors()?;
-    left_open.retain(|fd| !before.contains(fd));
-    if left_open.is_empty() { Ok(()) } else { Err(format!("left open: {left_open:?}")) }
+    // A thread for blocking work, which nobody joins, may have woken the trial and not yet let go of the waker.
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        let mut left_open = open_descriptors()?;
+        left_open.retain(|fd| !before.contains(fd));
+        if left_open.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() > patience {
+            return Err(format!("left open: {left_open:?}"));
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn open_descriptors() -> Result<Vec<machine::Descriptor>, String> {

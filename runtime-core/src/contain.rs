@@ -15,7 +15,12 @@ pub fn contain<T>(f: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
 
 /// Drops `value`, whatever its `Drop` does.
 pub fn drop_contained<T>(value: T) {
-    if let Err(payload) = contain(|| drop(value)) {
+    contain_drop(|| drop(value));
+}
+
+/// Calls `f`, which drops something of a user's.
+pub(crate) fn contain_drop(f: impl FnOnce()) {
+    if let Err(payload) = contain(f) {
         report("a drop", payload);
     }
 }

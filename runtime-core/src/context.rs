@@ -1,6 +1,8 @@
 //! Which runtime is running on this thread, and which others live here.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+use std::ptr;
 use std::rc::{Rc, Weak};
 
 use crate::core::Core;
@@ -8,16 +10,24 @@ use crate::registry::RuntimeId;
 use crate::task;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Core>>> = const { RefCell::new(None) };
+    /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each wake and each spawn
+    /// looks here; and it has no destructor, so it can be looked at while the thread ends.
+    static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
     /// All of this thread, running or not.
     static CORES: RefCell<Vec<Weak<Core>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Calls `f` with the runtime of this thread, if one is running. Also `None` while the thread's locals are
-/// being destroyed.
+/// Calls `f` with the runtime of this thread, if one is running.
 #[inline]
 pub(crate) fn try_with<T>(f: impl FnOnce(&Rc<Core>) -> T) -> Option<T> {
-    CURRENT.try_with(|current| current.borrow().as_ref().map(f)).ok().flatten()
+    let current = CURRENT.get();
+    if current.is_null() {
+        return None;
+    }
+    // SAFETY: it came from `Rc::into_raw`, and that owner is dropped by an `Entered` further up this thread's stack, so
+    // not before `f` returns. This second one, of the same count, is never dropped.
+    let core = ManuallyDrop::new(unsafe { Rc::from_raw(current) });
+    Some(f(&core))
 }
 
 /// Calls `f` with the runtime of this thread.
@@ -65,17 +75,15 @@ pub(crate) fn remember(core: &Rc<Core>) {
     });
 }
 
-/// Makes `core` the runtime of this thread until the guard is dropped.
+/// Makes `core` the runtime of this thread until the guard is dropped, which is to be the last one made.
 pub(crate) fn enter(core: &Rc<Core>) -> Entered {
-    // The thread's locals are gone if it is ending, and the runtime is kept in one: then its tasks are dropped
-    // without it.
-    let before = CURRENT.try_with(|current| current.replace(Some(Rc::clone(core))));
-    Entered { before: before.ok().flatten(), discarding: task::set_discarding(false) }
+    let before = CURRENT.replace(Rc::into_raw(Rc::clone(core)));
+    Entered { before, discarding: task::set_discarding(false) }
 }
 
 /// Puts back what was there before.
 pub(crate) struct Entered {
-    before: Option<Rc<Core>>,
+    before: *const Core,
     /// The drop of a task's output may run a runtime, which must not wait with drops until that one is over.
     discarding: bool,
 }
@@ -83,10 +91,9 @@ pub(crate) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         task::set_discarding(self.discarding);
-        let before = self.before.take();
-        // Thread locals may be gone if a runtime is itself kept in one.
-        let left = CURRENT.try_with(|current| current.replace(before));
-        // Dropped here, after the borrow has ended: this may be the last owner of the runtime's core.
-        drop(left);
+        let left = CURRENT.replace(self.before);
+        // SAFETY: `enter` had it from `Rc::into_raw`, and nobody but this guard takes it back: guards are dropped in
+        // the reverse order of their making, and on their thread, as a raw pointer is not `Send`.
+        drop(unsafe { Rc::from_raw(left) });
     }
 }

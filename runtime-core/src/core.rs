@@ -144,6 +144,7 @@ impl Core {
             let start = self.now();
             self.time.set(start);
             let end = start.saturating_add(STEP_LIMIT);
+            let mut look_after = 1;
             for polls in 1..=self.polls_per_step {
                 match self.next() {
                     None => break,
@@ -155,10 +156,12 @@ impl Core {
                     }
                     Some(Next::Task(id, task)) => self.run(id, task),
                 }
-                // Often at first: a few slow polls are as long as many quick ones.
-                let looks = polls.is_power_of_two() || polls % POLLS_PER_LOOK == 0;
-                if looks && self.now() > end {
-                    break;
+                if polls == look_after {
+                    if self.now() > end {
+                        break;
+                    }
+                    // Often at first: a few slow polls are as long as many quick ones.
+                    look_after += polls.min(POLLS_PER_LOOK);
                 }
             }
             self.current.set(TaskId::NONE);

@@ -1,5 +1,6 @@
 //! Polls of tasks: who is next, what holds while a task runs, and what is kept afterwards.
 
+use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
@@ -14,18 +15,21 @@ impl Core {
     /// What is to be polled next.
     #[inline]
     pub(crate) fn next(&self) -> Option<Next> {
-        if self.tasks.has_policy() {
-            // What the policy spawns is nobody's child.
-            self.current.set(TaskId::NONE);
+        if !self.tasks.has_policy() {
+            return self.tasks.next_in_line();
         }
-        self.tasks.next()
+        // What the policy spawns is nobody's child.
+        self.current.set(TaskId::NONE);
+        self.tasks.chosen()
     }
 
     #[inline]
     pub(crate) fn run(&self, id: TaskId, task: Rc<dyn Task>) {
         self.tries_left.set(TRIES_PER_POLL);
         self.current.set(id);
-        let finished = self.watch(id, || task.poll(&task::waker(self.id, id)));
+        // Its drop does nothing, but takes a call to do it.
+        let waker = ManuallyDrop::new(task::waker(self.id, id));
+        let finished = self.watch(id, || task.poll(&waker));
         if finished {
             self.tasks.forget(id, task);
             task::take_noted();

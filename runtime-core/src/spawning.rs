@@ -14,7 +14,7 @@ impl Core {
     #[track_caller]
     pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         let origin = self.origin(Location::caller());
-        let make = |id| TaskCell::new(Header::new(self.id, id), future);
+        let make = |id, spare| TaskCell::new(Header::new(self.id, id), future, spare);
         let task = self.tasks.insert(&self.inbox, origin, true, make);
         if self.uses_locals.get() {
             self.inherit_locals(task.header().id);
@@ -30,10 +30,12 @@ impl Core {
         let Options { name, priority, eager, inherit, site } = options;
         // What is spawned while the runtime is being dropped is dropped, too, and never polled.
         let eager = eager && !self.closing.get();
-        let make = |id| TaskCell::new(Header::new(self.id, id), future);
+        let make = |id, spare| TaskCell::new(Header::new(self.id, id), future, spare);
         let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, make);
         let id = task.header().id;
-        self.tasks.with_details(id, |details| details.set_extras(name, priority));
+        if name.is_some() || priority != Options::DEFAULT_PRIORITY {
+            self.tasks.change_details(id, |details| details.set_extras(name, priority));
+        }
         if inherit && self.uses_locals.get() {
             self.inherit_locals(id);
         }
@@ -53,7 +55,7 @@ impl Core {
     fn inherit_locals(&self, child: TaskId) {
         let locals = self.tasks.with_details(self.current.get(), |parent| parent.locals.clone()).flatten();
         if locals.is_some() {
-            self.tasks.with_details(child, |child| child.locals = locals);
+            self.tasks.change_details(child, |child| child.locals = locals);
         }
     }
 

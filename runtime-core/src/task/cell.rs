@@ -22,6 +22,10 @@ pub(crate) trait Task {
     fn poll(&self, waker: &Waker) -> bool;
     /// Drops the future, if it is still there. Contains panics.
     fn cancel(&self);
+    /// Drops the output, if it is still there. That is a user's code.
+    fn drop_output(&self);
+    /// To be asked for its type.
+    fn into_any(self: Rc<Self>) -> Rc<dyn Any>;
 }
 
 /// What a join handle does with a task, whatever its future is.
@@ -48,8 +52,10 @@ pub(crate) struct Header {
     /// The future is to be dropped instead of polled.
     abort: Cell<bool>,
     pub(crate) finished: Cell<bool>,
+    /// There is an output, which nobody has taken.
+    pub(super) has_output: Cell<bool>,
     /// There is no handle any more.
-    detached: Cell<bool>,
+    pub(super) detached: Cell<bool>,
     joiner: Cell<Option<Waker>>,
 }
 
@@ -61,6 +67,7 @@ impl Header {
             id,
             abort: Cell::new(false),
             finished: Cell::new(false),
+            has_output: Cell::new(false),
             detached: Cell::new(false),
             joiner: Cell::new(None),
         }
@@ -81,9 +88,18 @@ enum Stage<F: Future> {
     Output(Option<Result<F::Output, JoinError>>),
 }
 
-impl<F: Future> TaskCell<F> {
+impl<F: Future + 'static> TaskCell<F> {
+    /// A task, in the memory of `spare` if that had a future of the same type, and nobody has a handle of it.
     #[inline]
-    pub(crate) fn new(header: Header, future: F) -> Rc<Self> {
+    pub(crate) fn new(header: Header, future: F, spare: Option<Rc<dyn Task>>) -> Rc<Self> {
+        if let Some(spare) = spare
+            && let Ok(mut cell) = spare.into_any().downcast::<Self>()
+            && let Some(this) = Rc::get_mut(&mut cell)
+        {
+            this.header = header;
+            *this.stage.get_mut() = Stage::Future(future);
+            return cell;
+        }
         // Allocated first, so that the cell is written where it stays: `Rc::new` would make it on the stack.
         let mut cell = Rc::new(MaybeUninit::uninit());
         let new = Self { header, stage: RefCell::new(Stage::Future(future)) };
@@ -130,6 +146,7 @@ impl<F: Future> TaskCell<F> {
 
     fn finish(&self) {
         self.header.finished.set(true);
+        self.header.has_output.set(true);
         if let Some(joiner) = self.header.joiner.take() {
             wake_contained(joiner);
         }
@@ -142,6 +159,7 @@ impl<F: Future> TaskCell<F> {
     fn report_unseen_panic(&self) {
         let error = match &mut *self.stage.borrow_mut() {
             Stage::Output(output) if output.as_ref().is_some_and(is_panic) => {
+                self.header.has_output.set(false);
                 output.take().and_then(Result::err)
             }
             _ => None,
@@ -152,7 +170,7 @@ impl<F: Future> TaskCell<F> {
     }
 }
 
-impl<F: Future> Task for TaskCell<F> {
+impl<F: Future + 'static> Task for TaskCell<F> {
     fn header(&self) -> &Header {
         &self.header
     }
@@ -175,9 +193,23 @@ impl<F: Future> Task for TaskCell<F> {
             self.fail(JoinError::cancelled());
         }
     }
+
+    fn drop_output(&self) {
+        self.header.has_output.set(false);
+        let output = match &mut *self.stage.borrow_mut() {
+            Stage::Output(output) => output.take(),
+            Stage::Future(_) => None,
+        };
+        // With nothing borrowed any more.
+        drop(output);
+    }
+
+    fn into_any(self: Rc<Self>) -> Rc<dyn Any> {
+        self
+    }
 }
 
-impl<F: Future> Joinable<F::Output> for TaskCell<F> {
+impl<F: Future + 'static> Joinable<F::Output> for TaskCell<F> {
     fn poll_join(&self, cx: &mut Context<'_>) -> Poll<Result<F::Output, JoinError>> {
         if !self.header.finished.get() {
             // It may be a user's own, whose code ends the runtime, and with it the task.
@@ -191,6 +223,7 @@ impl<F: Future> Joinable<F::Output> for TaskCell<F> {
         }
         match &mut *self.stage.borrow_mut() {
             Stage::Output(output) => {
+                self.header.has_output.set(false);
                 Poll::Ready(output.take().expect("taken once: its handle forgets the task"))
             }
             Stage::Future(_) => unreachable!("a finished task has no future"),

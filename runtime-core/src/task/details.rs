@@ -77,9 +77,7 @@ impl Details {
 
     /// Keeps what is out of the common.
     pub(crate) fn set_extras(&mut self, name: Option<Cow<'static, str>>, priority: u32) {
-        if name.is_some() || priority != Options::DEFAULT_PRIORITY {
-            self.extras = Some(Box::new(Extras { name, priority }));
-        }
+        self.extras = Some(Box::new(Extras { name, priority }));
     }
 
     pub(crate) fn priority(&self) -> u32 {
@@ -91,10 +89,8 @@ impl Details {
     }
 
     /// Takes what is a user's, to be dropped with nothing borrowed.
-    #[inline]
-    pub(crate) fn take_users(&mut self) -> Option<Users> {
-        let any = self.locals.is_some() || self.extras.is_some();
-        any.then(|| (self.locals.take(), self.extras.take()))
+    pub(crate) fn take_users(&mut self) -> Users {
+        (self.locals.take(), self.extras.take())
     }
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use crate::contain::drop_contained;
+use crate::contain::contain_drop;
 use crate::runtime::spawn_with;
 
 use super::cell::{Joinable, Task};
@@ -127,9 +127,8 @@ impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
         task.detach();
-        // Until it has finished, the task's slot owns it too.
         if task.header().finished.get() {
-            discard(task);
+            drop_output(task);
         }
     }
 }
@@ -147,11 +146,10 @@ thread_local! {
     static DISCARDED: RefCell<Vec<Rc<dyn Task>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Drops one owner of a finished task. With the last one goes an output that nobody took; if that output
-/// owns other finished tasks, they are dropped one after the other rather than one inside the other, so that
-/// a long chain of them does not overflow the stack.
-pub(super) fn discard(task: Rc<dyn Task>) {
-    if Rc::strong_count(&task) > 1 {
+/// Drops the output of a finished task that nobody will take. If it owns other finished tasks, theirs are dropped one
+/// after the other rather than one inside the other, so that a long chain of them does not overflow the stack.
+pub(super) fn drop_output(task: Rc<dyn Task>) {
+    if !task.header().has_output.get() {
         return;
     }
     if DISCARDING.replace(true) {
@@ -159,9 +157,10 @@ pub(super) fn discard(task: Rc<dyn Task>) {
         let _ = DISCARDED.try_with(|discarded| discarded.borrow_mut().push(task));
         return;
     }
-    drop_contained(task);
-    while let Ok(Some(task)) = DISCARDED.try_with(|discarded| discarded.borrow_mut().pop()) {
-        drop_contained(task);
+    let mut next = Some(task);
+    while let Some(task) = next {
+        contain_drop(|| task.drop_output());
+        next = DISCARDED.try_with(|discarded| discarded.borrow_mut().pop()).ok().flatten();
     }
     DISCARDING.set(false);
 }

@@ -17,11 +17,11 @@ mod cell;
 mod details;
 mod error;
 mod info;
-
 mod join;
 pub mod locals;
 mod schedule;
 mod table;
+mod vacancies;
 mod waker;
 
 pub use awaits::{Awaits, note};

@@ -54,10 +54,10 @@ impl Tasks {
         !self.table.borrow().ready.is_empty() || (held.get() > 0 && !declined.get())
     }
 
-    /// Takes the task that has been ready longest or, if there is a policy, the one that it chooses.
+    /// Takes the task that has been ready longest.
     #[inline]
-    pub(crate) fn next(&self) -> Option<Next> {
-        if self.schedule.has_policy.get() { self.chosen() } else { self.table.borrow_mut().first_ready() }
+    pub(crate) fn next_in_line(&self) -> Option<Next> {
+        self.table.borrow_mut().first_ready()
     }
 
     pub(crate) fn has_policy(&self) -> bool {
@@ -70,8 +70,9 @@ impl Tasks {
         drop_contained(self.schedule.policy.take());
     }
 
+    /// Takes the task that the policy chooses.
     #[cold]
-    fn chosen(&self) -> Option<Next> {
+    pub(crate) fn chosen(&self) -> Option<Next> {
         let Schedule { has_policy, policy, held, .. } = &self.schedule;
         let mut policy = policy.borrow_mut();
         let payload = match contain(|| self.ask(policy.as_deref_mut()?)) {

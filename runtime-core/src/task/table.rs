@@ -10,10 +10,15 @@ use crate::mailbox::MAIL_SLOT;
 use crate::policy::Policy;
 
 use super::awaits::Noted;
-use super::details::Origin;
+use super::details::{Origin, Users};
 use super::info::Activity;
 use super::schedule::Schedule;
+use super::vacancies::Vacancies;
 use super::{Details, Task, TaskId, join};
+
+/// A task of up to so many bytes stays in its slot when it has finished. A server spawns futures of few types, but many
+/// of each; where the next one is of the same type, it needs no allocation, and its memory is still in the cache.
+const SPARE_LEN: usize = 512;
 
 /// The slot of the root future.
 pub(super) const ROOT: u32 = 0;
@@ -29,10 +34,11 @@ pub(super) struct Table {
     /// One for each slot, apart from it because they are seldom looked at.
     pub(super) details: Vec<Details>,
     /// Slots without a task, other than the reserved ones.
-    vacant: Vec<u32>,
+    vacant: Vacancies,
     pub(super) ready: VecDeque<TaskId>,
 }
 
+#[derive(Default)]
 pub(super) struct Slot {
     /// Counts the tasks that had this slot, so that a waker of one that is gone does not wake its successor.
     pub(super) generation: u32,
@@ -42,14 +48,20 @@ pub(super) struct Slot {
     pub(super) waits: bool,
     /// There is a task, or, in the root's slot, a `block_on`.
     alive: bool,
-    /// `None` for the root, and in a vacant slot.
+    /// Its details may own something of a user's.
+    has_users: bool,
+    /// `None` for the root. In a vacant slot the one that was there last, if its memory is worth keeping.
     pub(super) task: Option<Rc<dyn Task>>,
 }
 
 impl Tasks {
     pub(crate) fn new(inbox: &Inbox, policy: Option<Box<dyn Policy>>) -> Self {
-        let mut table =
-            Table { slots: Vec::new(), details: Vec::new(), vacant: Vec::new(), ready: VecDeque::new() };
+        let mut table = Table {
+            slots: Vec::new(),
+            details: Vec::new(),
+            vacant: Vacancies::default(),
+            ready: VecDeque::new(),
+        };
         for reserved in [ROOT, MAIL_SLOT] {
             let slot = table.add_slot(inbox);
             debug_assert_eq!(slot, reserved);
@@ -74,12 +86,13 @@ impl Tasks {
         let users = {
             let mut table = self.table.borrow_mut();
             table.slots[ROOT as usize].alive = false;
-            table.details[ROOT as usize].take_users()
+            table.take_users(ROOT)
         };
         drop_contained(users);
     }
 
-    /// Adds a task, and schedules it unless it is to be run at once. `make` is told its number.
+    /// Adds a task, and schedules it unless it is to be run at once. `make` is told its number, and given the one that
+    /// had the slot before.
     ///
     /// # Panics
     ///
@@ -90,16 +103,16 @@ impl Tasks {
         inbox: &Inbox,
         origin: Origin,
         schedule: bool,
-        make: impl FnOnce(TaskId) -> Rc<T>,
+        make: impl FnOnce(TaskId, Option<Rc<dyn Task>>) -> Rc<T>,
     ) -> Rc<T> {
         let table = &mut *self.table.borrow_mut();
-        let slot = match table.vacant.pop() {
+        let slot = match table.vacant.take_lowest() {
             Some(slot) => slot,
             None => table.add_slot(inbox),
         };
         let entry = &mut table.slots[slot as usize];
         let id = TaskId { slot, generation: entry.generation };
-        let task = make(id);
+        let task = make(id, entry.task.take());
         (entry.scheduled, entry.waits, entry.alive) = (schedule, false, true);
         entry.task = Some(Rc::clone(&task) as Rc<dyn Task>);
         table.details[slot as usize].origin = origin;
@@ -137,9 +150,16 @@ impl Tasks {
     }
 
     /// Calls `f`, which is none of users' code, with the details of a task that is still there.
-    pub(crate) fn with_details<T>(&self, id: TaskId, f: impl FnOnce(&mut Details) -> T) -> Option<T> {
+    pub(crate) fn with_details<T>(&self, id: TaskId, f: impl FnOnce(&Details) -> T) -> Option<T> {
         let mut table = self.table.borrow_mut();
         table.slot(id).filter(|slot| slot.alive)?;
+        Some(f(&table.details[id.slot as usize]))
+    }
+
+    /// The same for an `f` that may leave something of a user's in them.
+    pub(crate) fn change_details<T>(&self, id: TaskId, f: impl FnOnce(&mut Details) -> T) -> Option<T> {
+        let mut table = self.table.borrow_mut();
+        table.slot(id).filter(|slot| slot.alive)?.has_users = true;
         Some(f(&mut table.details[id.slot as usize]))
     }
 
@@ -153,24 +173,27 @@ impl Tasks {
         }
     }
 
-    /// Forgets a task that has finished, and whose last owner but its handle `task` is.
+    /// Forgets a task that has finished.
     #[inline]
     pub(crate) fn forget(&self, id: TaskId, task: Rc<dyn Task>) {
         let mut table = self.table.borrow_mut();
-        let Table { slots, details, vacant, .. } = &mut *table;
-        let (slot, details) = (&mut slots[id.slot as usize], &mut details[id.slot as usize]);
+        let slot = &mut table.slots[id.slot as usize];
         slot.next_generation();
         (slot.scheduled, slot.alive) = (false, false);
-        let removed = slot.task.take();
-        let users = details.take_users();
-        vacant.push(id.slot);
+        if size_of_val(&*task) > SPARE_LEN {
+            // `task` is the last owner, or its handle.
+            slot.task = None;
+        }
+        let users = table.take_users(id.slot);
+        table.vacant.add(id.slot);
         drop(table);
         // With nothing borrowed any more.
-        drop(removed);
         if users.is_some() {
             drop_contained(users);
         }
-        join::discard(task);
+        if task.header().detached.get() {
+            join::drop_output(task);
+        }
     }
 
     /// Drops the futures of all tasks, and of up to `late` that doing so spawns. `false`: there were more. `enter` is
@@ -179,8 +202,14 @@ impl Tasks {
         let mut left = None;
         loop {
             // They keep their slots: the drops of futures may ask for the task-locals.
-            let tasks: Vec<_> =
-                self.table.borrow().slots.iter().filter_map(|slot| slot.task.clone()).collect();
+            let tasks: Vec<_> = self
+                .table
+                .borrow()
+                .slots
+                .iter()
+                .filter(|slot| slot.alive)
+                .filter_map(|slot| slot.task.clone())
+                .collect();
             if tasks.is_empty() {
                 return true;
             }
@@ -213,11 +242,19 @@ impl Table {
         self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)
     }
 
+    /// Takes what the details of `slot` have of users', to be dropped with nothing borrowed.
+    #[inline]
+    fn take_users(&mut self, slot: u32) -> Option<Users> {
+        let had_users = std::mem::take(&mut self.slots[slot as usize].has_users);
+        had_users.then(|| self.details[slot as usize].take_users())
+    }
+
     fn add_slot(&mut self, inbox: &Inbox) -> u32 {
         let slot = self.slots.len() as u32;
         assert!(slot < MAX_SLOTS, "at most {MAX_SLOTS} tasks can be alive at once");
         inbox.reserve(slot);
-        self.slots.push(Slot { generation: 0, scheduled: false, waits: false, alive: false, task: None });
+        self.vacant.reserve(slot + 1);
+        self.slots.push(Slot::default());
         self.details.push(Details::none());
         slot
     }
