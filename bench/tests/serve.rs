@@ -34,12 +34,16 @@ macro_rules! servers {
 servers! {
     carhop_epoll: "carhop-epoll",
     carhop_uring: "carhop-uring",
+    carhop_epoll_spin: "carhop-epoll-spin",
+    carhop_uring_spin: "carhop-uring-spin",
 }
 
 #[cfg(feature = "peers")]
 servers! {
     carhop_epoll: "carhop-epoll",
     carhop_uring: "carhop-uring",
+    carhop_epoll_spin: "carhop-epoll-spin",
+    carhop_uring_spin: "carhop-uring-spin",
     tokio: "tokio",
     monoio: "monoio",
     compio: "compio",

@@ -85,6 +85,24 @@ impl Builder {
         self
     }
 
+    /// Has the loop look for news again and again, for up to this long, before it sleeps until the kernel wakes it. A
+    /// request that comes within that time is answered without the wake-up, which takes the kernel several times longer
+    /// than the answer. It costs a processor: for the whole of `time` after the last event, and all the while where events
+    /// come faster than that. 20 to 100 us suit a service that has a processor of its own; where it has not, this holds up
+    /// whatever is to wake the loop. The default is zero: to sleep at once.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let runtime = carhop::Builder::new().spin_before_sleep(Duration::from_micros(50)).build()?;
+    /// # runtime.block_on(carhop::time::sleep(Duration::from_micros(60)));
+    /// # Ok::<(), carhop::BuildError>(())
+    /// ```
+    pub fn spin_before_sleep(mut self, time: Duration) -> Self {
+        self.config.spin_before_sleep = time;
+        self
+    }
+
     /// Has tasks run in the order of a [policy](crate::policy) rather than first in, first out. `make` is called for
     /// each runtime that is built.
     pub fn policy<P: Policy + 'static>(mut self, make: impl Fn() -> P + Send + Sync + 'static) -> Self {

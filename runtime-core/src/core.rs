@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
+use std::hint;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::Location;
@@ -34,6 +35,13 @@ use crate::task::{self, Next, Origin, TaskId, Tasks};
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
 const STEP_LIMIT: Duration = Duration::from_millis(1);
 
+/// Where timers are many, those that are due sooner than this after others fired wait for it to be over: each would cost a
+/// wake-up. A thread's timers may be as late as that anyway (timer slack, `PR_SET_TIMERSLACK` in prctl(2)).
+const TIMER_GAP: Duration = Duration::from_micros(50);
+
+/// So many timers are many. Fewer are as exact as the kernel is.
+const MANY_TIMERS: usize = 64;
+
 /// After so many polls a step looks at the clock, which costs about as much as one poll.
 const POLLS_PER_LOOK: u32 = 16;
 
@@ -59,6 +67,9 @@ pub(crate) struct Core {
     /// The last turn left sockets unsettled.
     postponed: Cell<bool>,
     polls_per_step: u32,
+    spin_before_sleep: Duration,
+    /// When timers fired last.
+    fired: Cell<Nanos>,
     pub(crate) tries_left: Cell<u32>,
     /// The task that is being polled, or [`TaskId::NONE`].
     pub(crate) current: Cell<TaskId>,
@@ -104,6 +115,8 @@ impl Core {
             undelivered: RefCell::default(),
             postponed: Cell::new(false),
             polls_per_step: config.polls_per_step.max(1),
+            spin_before_sleep: config.spin_before_sleep,
+            fired: Cell::new(Nanos(0)),
             tries_left: Cell::new(0),
             current: Cell::new(TaskId::NONE),
             outer: RefCell::default(),
@@ -232,7 +245,31 @@ impl Core {
         if !postpone {
             self.operations.settle();
         }
-        let wait = self.wait();
+        if self.spin_before_sleep.is_zero() || !self.spin() {
+            self.advance(self.wait());
+        }
+    }
+
+    /// Goes on looking for news rather than sleep, for as long as that is wanted. Whether any came.
+    fn spin(&self) -> bool {
+        if self.tasks.any_ready() {
+            return false;
+        }
+        let end = self.now().saturating_add(self.spin_before_sleep);
+        loop {
+            self.advance(Wait::No);
+            if self.tasks.any_ready() {
+                return true;
+            }
+            if self.now() > end {
+                return false;
+            }
+            hint::spin_loop();
+        }
+    }
+
+    /// Hears the news of the kernel, of other threads and of the clock, and waits for them if it may.
+    fn advance(&self, wait: Wait) {
         // Without any operation, staged or in flight, and without a reason to wait, the kernel has no news.
         if wait != Wait::No || self.operations.any_in_flight() {
             self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
@@ -284,10 +321,10 @@ impl Core {
         if self.tasks.any_ready() {
             return Wait::No;
         }
-        match self.timers.borrow().next_wakeup() {
-            Some(deadline_ns) => Wait::Until(Nanos(deadline_ns)),
-            None => Wait::Forever,
-        }
+        let timers = self.timers.borrow();
+        let Some(deadline_ns) = timers.next_wakeup() else { return Wait::Forever };
+        let gap = if timers.len() < MANY_TIMERS { Duration::ZERO } else { TIMER_GAP };
+        Wait::Until(Nanos(deadline_ns).max(self.fired.get().saturating_add(gap)))
     }
 
     fn fire_timers(&self) {
@@ -297,6 +334,7 @@ impl Core {
         let now = self.now();
         // One borrow each: a waker may be a user's, and set timers.
         while let Some(waker) = self.pop_timer(now) {
+            self.fired.set(now);
             wake_contained(waker);
         }
     }

@@ -23,6 +23,8 @@ pub struct Config {
     pub chunk_len: usize,
     /// How many tasks are polled before the loop looks at the kernel and the clock again.
     pub polls_per_step: u32,
+    /// How long the loop goes on looking for news before it lets the kernel wake it.
+    pub spin_before_sleep: Duration,
     /// Makes the policy that chooses who runs next. Without one it is first in, first out.
     pub policy: Option<Arc<dyn Fn() -> Box<dyn Policy> + Send + Sync>>,
     /// A poll that takes longer is an incident.
@@ -39,6 +41,7 @@ impl fmt::Debug for Config {
             .field("pool_chunks", &self.pool_chunks)
             .field("chunk_len", &self.chunk_len)
             .field("polls_per_step", &self.polls_per_step)
+            .field("spin_before_sleep", &self.spin_before_sleep)
             .field("policy", &self.policy.is_some())
             .field("slow_poll", &self.slow_poll)
             .field("on_incident", &self.on_incident.is_some())
@@ -48,12 +51,13 @@ impl fmt::Debug for Config {
 }
 
 impl Default for Config {
-    /// 128 chunks of 16 KiB, 256 polls, 64 threads.
+    /// 128 chunks of 16 KiB, 256 polls, no spinning, 64 threads.
     fn default() -> Self {
         Self {
             pool_chunks: 128,
             chunk_len: 16 * 1024,
             polls_per_step: 256,
+            spin_before_sleep: Duration::ZERO,
             policy: None,
             slow_poll: None,
             on_incident: None,

@@ -50,6 +50,7 @@ mod semaphores;
 mod shields;
 mod shutdown;
 mod signals;
+mod spins;
 mod streams;
 mod support;
 mod task_list;
@@ -119,6 +120,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("connect", connect::TRIALS),
     ("cancel", cancel::TRIALS),
     ("threads", threads::TRIALS),
+    ("spins", spins::TRIALS),
     ("blocking", blocking::TRIALS),
     ("blocking_ends", blocking_ends::TRIALS),
     ("blocking_threads", blocking_threads::TRIALS),

@@ -1,6 +1,7 @@
 //! Sleeps and timeouts.
 
 use std::cell::Cell;
+use std::fs;
 use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::rc::Rc;
@@ -14,7 +15,7 @@ use futures::{FutureExt, poll};
 
 use crate::pattern::Dice;
 
-use super::support::{Count, OnDrop};
+use super::support::{Count, OnDrop, join_all};
 use super::{Env, trials};
 
 trials!(
@@ -23,6 +24,7 @@ trials!(
     a_million_sleeps_at_a_time,
     none_is_early_by_the_clock_of_others,
     an_idle_loop_is_on_time,
+    a_crowd_shares_wake_ups,
     never,
     in_the_past,
     reset,
@@ -131,6 +133,31 @@ fn an_idle_loop_is_on_time(env: &Env) {
         }
         // On a busy machine some are later, but not all.
         assert!(least < Duration::from_millis(1), "{least:?} late at best");
+    });
+}
+
+/// That the loop's thread gave up its processor since it began: whoever holds it up makes that less often.
+fn sleeps_of_this_thread() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").unwrap();
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
+fn a_crowd_shares_wake_ups(env: &Env) {
+    const COUNT: u32 = 10_000;
+    const APART: Duration = Duration::from_micros(10);
+    env.run(async {
+        let start = Instant::now() + Duration::from_millis(50);
+        let sleeps: Vec<_> = (0..COUNT).map(|n| spawn(sleep_until(start + APART * n))).collect();
+        // An hour's, so that they are many to the end.
+        let crowd: Vec<_> = (0..100).map(|_| spawn(sleep(HOUR))).collect();
+        yield_now().await;
+        let before = sleeps_of_this_thread();
+        join_all(sleeps).await;
+        let slept = sleeps_of_this_thread() - before;
+        // Once in 50 us at most, where a wake-up for each would be 10,000.
+        assert!(slept <= 2_100, "{slept}");
+        crowd.into_iter().for_each(|task| task.abort());
     });
 }
 

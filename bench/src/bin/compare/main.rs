@@ -64,8 +64,8 @@ fn main() -> ExitCode {
 fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen()?;
     let scenarios = options.scenarios();
-    let (contenders, skipped) =
-        servers::choose(&options.server, &options.only).unwrap_or_else(|mistake| Options::mistake(&mistake));
+    let (contenders, skipped) = servers::choose(&options.server, &options.only, options.spin)
+        .unwrap_or_else(|mistake| Options::mistake(&mistake));
     for skipped in &skipped {
         complain(format_args!("{} is skipped: {}", skipped.name, skipped.reason));
     }

@@ -45,6 +45,10 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
 
+    /// Also carhop's servers that spin for 50 us before they sleep. They keep a core busy to answer sooner.
+    #[arg(long)]
+    pub spin: bool,
+
     /// Checks each byte that comes back. It costs the load time, so figures are not those of a run without.
     #[arg(long)]
     pub verify: bool,

@@ -20,6 +20,8 @@ pub struct BuiltIn {
     pub about: &'static str,
     /// Whose version to report.
     pub package: Option<&'static str>,
+    /// It keeps its core busy, and takes part only if that is asked for.
+    pub spins: bool,
     pub serve: Serve,
 }
 

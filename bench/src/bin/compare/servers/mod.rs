@@ -33,8 +33,9 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Who takes part: `only` these, or all that the machine offers. An error if a name is given twice or is nobody's.
-pub fn choose(own: &[Named], only: &[String]) -> Result<(Vec<Contender>, Vec<Skipped>), String> {
+/// Who takes part: `only` these, or all that the machine offers, with those that spin if `spin` says so. An error if a
+/// name is given twice or is nobody's.
+pub fn choose(own: &[Named], only: &[String], spin: bool) -> Result<(Vec<Contender>, Vec<Skipped>), String> {
     let known: Vec<&str> = all().map(|server| server.name).chain(own.iter().map(|own| &*own.name)).collect();
     for (index, name) in known.iter().enumerate() {
         if known[..index].contains(name) {
@@ -47,7 +48,8 @@ pub fn choose(own: &[Named], only: &[String]) -> Result<(Vec<Contender>, Vec<Ski
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
 
     let (mut contenders, mut skipped) = (Vec::new(), Vec::new());
-    for server in all().filter(|server| wanted(server.name)) {
+    let invited = |server: &BuiltIn| !server.spins || spin || !only.is_empty();
+    for server in all().filter(|server| wanted(server.name) && invited(server)) {
         let (name, kind) = (server.name.to_owned(), server.kind);
         match server.refused() {
             None => {
@@ -72,11 +74,24 @@ mod tests {
     #[test]
     fn names_are_checked() {
         let own = |name: &str| Named { name: name.to_owned(), command: "x {port}".to_owned() };
-        let (contenders, skipped) = choose(&[own("mine")], &["mine".to_owned()]).unwrap();
+        let (contenders, skipped) = choose(&[own("mine")], &["mine".to_owned()], false).unwrap();
         assert_eq!(contenders[0].name, "mine");
         assert_eq!((contenders.len(), skipped.len()), (1, 0));
-        assert!(choose(&[own("mine"), own("mine")], &[]).is_err());
-        assert!(choose(&[own("carhop-epoll")], &[]).is_err());
-        assert!(choose(&[], &["nobody".to_owned()]).is_err());
+        assert!(choose(&[own("mine"), own("mine")], &[], false).is_err());
+        assert!(choose(&[own("carhop-epoll")], &[], false).is_err());
+        assert!(choose(&[], &["nobody".to_owned()], false).is_err());
+    }
+
+    #[test]
+    fn those_that_spin_are_asked_for() {
+        let names = |only: &[String], spin| {
+            let (contenders, skipped) = choose(&[], only, spin).unwrap();
+            let names = contenders.into_iter().map(|contender| contender.name);
+            names.chain(skipped.into_iter().map(|skipped| skipped.name)).collect::<Vec<_>>()
+        };
+        let name = "carhop-uring-spin".to_owned();
+        assert!(!names(&[], false).contains(&name));
+        assert!(names(&[], true).contains(&name));
+        assert_eq!(names(std::slice::from_ref(&name), false), [name.clone()]);
     }
 }

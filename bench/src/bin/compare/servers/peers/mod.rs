@@ -26,9 +26,9 @@ pub const SERVERS: &[BuiltIn] = &[
 
 /// The package has the same name.
 const fn peer(name: &'static str, about: &'static str, serve: Serve) -> BuiltIn {
-    BuiltIn { name, kind: Kind::Peer, about, package: Some(name), serve }
+    BuiltIn { name, kind: Kind::Peer, about, package: Some(name), spins: false, serve }
 }
 
 const fn by_hand(name: &'static str, about: &'static str, serve: Serve) -> BuiltIn {
-    BuiltIn { name, kind: Kind::HandWritten, about, package: None, serve }
+    BuiltIn { name, kind: Kind::HandWritten, about, package: None, spins: false, serve }
 }
