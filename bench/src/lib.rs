@@ -1,6 +1,8 @@
 //! What the benchmarks share.
 #![forbid(unsafe_code)]
 
+pub mod parts;
+
 use std::sync::LazyLock;
 
 use carhop::{Backend, Builder, Runtime};

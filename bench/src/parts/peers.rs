@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use glommio::channels::local_channel;
 use smol::LocalExecutor;
 
-use crate::subject::Subject;
+use super::subject::{Deadlines, Subject};
 
 /// Of tokio, for both runtimes that use them.
 macro_rules! channels_of_tokio {
@@ -57,6 +57,18 @@ impl Subject for Tokio {
     channels_of_tokio!();
 }
 
+impl Deadlines for Tokio {
+    type Instant = tokio::time::Instant;
+
+    fn after(duration: Duration) -> Self::Instant {
+        tokio::time::Instant::now() + duration
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+        tokio::time::sleep_until(deadline)
+    }
+}
+
 pub struct TokioUring(tokio_uring::Runtime);
 
 impl Subject for TokioUring {
@@ -82,13 +94,23 @@ impl Subject for TokioUring {
     channels_of_tokio!();
 }
 
+impl Deadlines for TokioUring {
+    type Instant = tokio::time::Instant;
+
+    fn after(duration: Duration) -> Self::Instant {
+        tokio::time::Instant::now() + duration
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+        tokio::time::sleep_until(deadline)
+    }
+}
+
 /// On io_uring: it would fall back to epoll without saying so.
 pub struct Monoio(monoio::Runtime<monoio::time::TimeDriver<monoio::IoUringDriver>>);
 
 impl Subject for Monoio {
     const NAME: &str = "monoio";
-    /// A task that wakes itself goes to the front of the queue.
-    const IS_FAIR: bool = false;
 
     fn start() -> io::Result<Self> {
         monoio::RuntimeBuilder::<monoio::IoUringDriver>::new().enable_timer().build().map(Self)
@@ -117,6 +139,18 @@ impl Subject for Monoio {
     }
 }
 
+impl Deadlines for Monoio {
+    type Instant = monoio::time::Instant;
+
+    fn after(duration: Duration) -> Self::Instant {
+        monoio::time::Instant::now() + duration
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+        monoio::time::sleep_until(deadline)
+    }
+}
+
 pub struct Compio(compio::runtime::Runtime);
 
 impl Subject for Compio {
@@ -137,6 +171,18 @@ impl Subject for Compio {
 
     fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static {
         compio::time::sleep(duration)
+    }
+}
+
+impl Deadlines for Compio {
+    type Instant = Instant;
+
+    fn after(duration: Duration) -> Self::Instant {
+        Instant::now() + duration
+    }
+
+    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+        compio::time::sleep_until(deadline)
     }
 }
 
@@ -203,5 +249,17 @@ impl Subject for Smol {
     fn channel() -> (impl AsyncFnMut(u64) + 'static, impl AsyncFnMut() -> u64 + 'static) {
         let (sender, receiver) = smol::channel::bounded(1);
         (async move |value| sender.send(value).await.unwrap(), async move || receiver.recv().await.unwrap())
+    }
+}
+
+impl Deadlines for Smol {
+    type Instant = Instant;
+
+    fn after(duration: Duration) -> Self::Instant {
+        Instant::now() + duration
+    }
+
+    async fn sleep_until(deadline: Self::Instant) {
+        smol::Timer::at(deadline).await;
     }
 }

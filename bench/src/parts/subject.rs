@@ -6,17 +6,14 @@ use std::task::Poll;
 use std::time::Duration;
 
 use carhop::{Backend, Builder, Runtime};
-use criterion::measurement::WallTime;
-use criterion::{Bencher, BenchmarkGroup};
 use futures::channel::{mpsc, oneshot};
 use futures::{SinkExt, StreamExt};
+
+use super::Measured;
 
 /// A runtime. Where it offers nothing of its own, its users would take what is given here.
 pub trait Subject: Sized + 'static {
     const NAME: &str;
-
-    /// Whether other tasks run while one does nothing but yield.
-    const IS_FAIR: bool = true;
 
     fn start() -> io::Result<Self>;
 
@@ -50,32 +47,25 @@ pub trait Subject: Sized + 'static {
     }
 }
 
-/// What is compared.
-pub type Group<'a> = BenchmarkGroup<'a, WallTime>;
+/// A runtime whose timers can have a deadline instead of a duration: its users look at the clock, or do not.
+pub trait Deadlines: Subject {
+    type Instant: Copy + 'static;
 
-/// Measures `S` in a group, where it is called `name`. `measure` gets the runtime, and is called several times.
-pub fn bench<S: Subject>(
-    group: &mut Group<'_>,
-    name: &str,
-    mut measure: impl FnMut(&mut Bencher<'_>, &mut S),
-) {
-    if let Some(mut runtime) = start(name) {
-        group.bench_function(name, |b| measure(b, &mut runtime));
-    }
+    fn after(duration: Duration) -> Self::Instant;
+
+    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static;
 }
 
-/// `None`, and a line on stderr, if the machine refuses it.
-pub fn start<S: Subject>(name: &str) -> Option<S> {
-    S::start().map_err(|error| eprintln!("skipped: {name}: {error}")).ok()
+/// Starts the runtime that `run` is to be measured on.
+pub fn measured<S: Subject>(run: fn(&mut S, u64) -> Duration) -> io::Result<Measured> {
+    let mut runtime = S::start()?;
+    Ok(Box::new(move |iters| run(&mut runtime, iters)))
 }
 
 /// Runs a future as a task, which is what the programs of all runtimes consist of.
 pub fn run<S: Subject, T: 'static>(runtime: &mut S, future: impl Future<Output = T> + 'static) -> T {
     runtime.block_on(async { S::spawn(future).await })
 }
-
-/// Ours, on whichever backend.
-pub struct Carhop(Runtime);
 
 /// Ours, on epoll.
 pub struct OnEpoll(Runtime);
@@ -84,12 +74,12 @@ pub struct OnEpoll(Runtime);
 pub struct OnUring(Runtime);
 
 macro_rules! ours {
-    ($subject:ident, $name:literal, $builder:expr) => {
+    ($subject:ident, $name:literal, $backend:expr) => {
         impl Subject for $subject {
             const NAME: &str = $name;
 
             fn start() -> io::Result<Self> {
-                Ok(Self($builder.build().map_err(io::Error::other)?))
+                Ok(Self(Builder::new().backend($backend).build().map_err(io::Error::other)?))
             }
 
             fn block_on<F: Future>(&mut self, future: F) -> F::Output {
@@ -124,9 +114,20 @@ macro_rules! ours {
                 (move |value| sender.send(value).unwrap(), async move { receiver.await.unwrap() })
             }
         }
+
+        impl Deadlines for $subject {
+            type Instant = carhop::time::Instant;
+
+            fn after(duration: Duration) -> Self::Instant {
+                carhop::time::Instant::now() + duration
+            }
+
+            fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+                carhop::time::sleep_until(deadline)
+            }
+        }
     };
 }
 
-ours!(Carhop, "carhop", Builder::new());
-ours!(OnEpoll, "carhop, epoll", Builder::new().backend(Backend::Epoll));
-ours!(OnUring, "carhop, uring", Builder::new().backend(Backend::Uring));
+ours!(OnEpoll, "carhop-epoll", Backend::Epoll);
+ours!(OnUring, "carhop-uring", Backend::Uring);
