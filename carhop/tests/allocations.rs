@@ -121,6 +121,8 @@ async fn reads_that_are_given_up_allocate_nothing() {
 #[carhop::test]
 async fn sleeps_and_yields_allocate_nothing() {
     assert_eq!(allocations("a sleep", async || sleep(Duration::from_nanos(1)).await).await, 0.0);
+    let in_time = async || timeout(Duration::from_secs(30), yield_now()).await.unwrap();
+    assert_eq!(allocations("a timer that is cancelled", in_time).await, 0.0);
     assert_eq!(allocations("a yield", async || yield_now().await).await, 0.0);
 }
 
