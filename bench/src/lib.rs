@@ -1,7 +1,8 @@
-//! What the benchmarks share.
+//! What benchmarks, tests and programs share.
 #![forbid(unsafe_code)]
 
 pub mod parts;
+pub mod program;
 
 use std::sync::LazyLock;
 

@@ -20,11 +20,8 @@
 #![deny(unsafe_code)]
 
 mod environment;
-mod failure;
-mod interrupt;
 mod load;
 mod options;
-mod progress;
 mod record;
 mod report;
 mod rounds;
@@ -34,13 +31,11 @@ mod syscalls;
 
 use std::process::ExitCode;
 
+use bench::program::{Failure, Interrupt, complain, say};
 use clap::Parser;
 
 use environment::Environment;
-use failure::Failure;
-use interrupt::Interrupt;
 use options::{Options, Role};
-use progress::{complain, say};
 use record::Comparison;
 use report::Outputs;
 use rounds::Rounds;

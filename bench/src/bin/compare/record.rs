@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use bench::program::{self, Versions, median};
 use hdrhistogram::Histogram;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::environment::Environment;
@@ -23,14 +23,6 @@ pub struct Comparison {
     pub settings: Settings,
     pub skipped: Vec<Skipped>,
     pub scenarios: Vec<ScenarioRecord>,
-}
-
-/// What was measured with what.
-#[derive(Serialize)]
-pub struct Versions {
-    pub carhop: &'static str,
-    pub rustc: &'static str,
-    pub optimized: bool,
 }
 
 #[derive(Serialize)]
@@ -131,12 +123,7 @@ impl Comparison {
             verify: options.verify,
             load_spins: environment.cores.apart(),
         };
-        let versions = Versions {
-            carhop: env!("CARGO_PKG_VERSION"),
-            rustc: env!("RUSTC_VERSION"),
-            optimized: !cfg!(debug_assertions),
-        };
-        let date = Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string();
+        let (date, versions) = (program::now(), Versions::new());
         Self { date, versions, environment, settings, skipped, scenarios: Vec::new() }
     }
 
@@ -261,12 +248,6 @@ fn distribution(latency: &Histogram<u64>) -> Vec<Percentile> {
     enough.map(point).collect()
 }
 
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values.get(values.len().saturating_sub(1) / 2)?, values.get(values.len() / 2)?);
-    Some(f64::midpoint(*low, *high))
-}
-
 fn spread(values: Vec<f64>) -> f64 {
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(0.0, f64::max);
@@ -277,15 +258,7 @@ fn spread(values: Vec<f64>) -> f64 {
 mod tests {
     use hdrhistogram::Histogram;
 
-    use super::{distribution, median, spread};
-
-    #[test]
-    fn a_median_is_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0]), Some(3.0));
-        assert_eq!(median(vec![9.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![9.0, 1.0, 2.0, 4.0]), Some(3.0));
-    }
+    use super::{distribution, spread};
 
     #[test]
     fn a_spread_is_half_of_what_lies_between() {

@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
+use bench::program::{Failure, Interrupt, Progress};
 use hdrhistogram::Histogram;
 
 use crate::environment::allow_descriptors;
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::load::{Load, Plan};
 use crate::options::Options;
-use crate::progress::Progress;
 use crate::record::{Comparison, Round, ScenarioRecord, ServerRecord, warm_up};
 use crate::scenario::Scenario;
 use crate::servers::{Contender, Process, usage};

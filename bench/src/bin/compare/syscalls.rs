@@ -3,10 +3,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 
+use bench::program::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
-
-use crate::failure::Failure;
 
 /// System calls for each request, or why they are not known.
 #[derive(Serialize)]

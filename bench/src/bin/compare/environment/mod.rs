@@ -2,19 +2,16 @@
 
 mod cores;
 mod limits;
-mod machine;
 mod network;
 
 use std::fmt;
 
+use bench::program::{Failure, Machine};
 use serde::Serialize;
 
 pub use cores::{Cores, pinned_to};
 pub use limits::allow_descriptors;
-pub use machine::Machine;
 pub use network::Network;
-
-use crate::failure::Failure;
 
 /// What holds for all measurements of a run.
 #[derive(Serialize)]

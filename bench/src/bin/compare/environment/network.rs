@@ -5,13 +5,12 @@ use std::fmt;
 use std::fs;
 use std::io;
 
+use bench::program::Failure;
 use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 use serde::Serialize;
-
-use crate::failure::Failure;
 
 /// What the connections go through.
 #[derive(Serialize)]

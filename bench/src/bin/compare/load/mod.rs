@@ -12,14 +12,13 @@ mod window;
 
 use std::time::{Duration, Instant};
 
+use bench::program::{Failure, Interrupt};
 use rustix::buffer::spare_capacity;
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::scenario::{Pace, Scenario};
 pub use connect::connect;
 use connection::{Connection, Scratch};

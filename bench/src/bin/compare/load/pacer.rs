@@ -1,7 +1,8 @@
 //! When the next request is due, where answers do not say so.
 
+use bench::program::Failure;
+
 use super::Load;
-use crate::failure::Failure;
 use crate::scenario::Pace;
 
 /// Sends at a fixed rate, on one connection after the other.

@@ -1,9 +1,6 @@
 //! The table as Markdown, for a page that others shall read.
 
-use std::iter;
-
-use comfy_table::presets::ASCII_MARKDOWN;
-use comfy_table::{CellAlignment, LineStyle, Table};
+use bench::program::markdown::{self, list};
 
 use super::table::{COLUMNS, cells, notes};
 use crate::record::{Comparison, ScenarioRecord, Settings};
@@ -16,10 +13,6 @@ pub fn markdown(comparison: &Comparison) -> String {
         text += &format!("\n### {}\n\n{}\n", scenario.name, table(scenario, &comparison.settings));
     }
     text + "\n" + &list(&notes(comparison))
-}
-
-fn list(lines: &[String]) -> String {
-    lines.iter().map(|line| format!("- {line}\n")).collect()
 }
 
 /// With what and how it was measured.
@@ -37,20 +30,13 @@ fn about(comparison: &Comparison) -> Vec<String> {
     lines
 }
 
-fn table(scenario: &ScenarioRecord, settings: &Settings) -> Table {
-    let mut table = Table::new();
-    // The line below the header is a row of ours, because it also says that numbers go to the right.
-    table.load_style(ASCII_MARKDOWN.header_separator(LineStyle::none())).set_header(COLUMNS);
-    table.add_row(iter::once("---").chain(iter::repeat_n("---:", COLUMNS.len() - 1)));
-    for server in &scenario.servers {
-        let mut cells = cells(server, settings).map(|cell| cell.replace('|', "\\|"));
+fn table(scenario: &ScenarioRecord, settings: &Settings) -> String {
+    let rows = scenario.servers.iter().map(|server| {
+        let mut cells = Vec::from(cells(server, settings));
         if server.contender.kind == Kind::Ours {
             cells[0] = format!("**{}**", cells[0]);
         }
-        table.add_row(cells);
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table
+        cells
+    });
+    markdown::table(&COLUMNS, rows)
 }

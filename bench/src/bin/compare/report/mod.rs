@@ -4,16 +4,15 @@ mod markdown;
 mod svg;
 mod table;
 
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
 use std::path::Path;
+
+use bench::program::{Failure, Output, say, warn_if_slow};
 
 pub use table::table;
 
 use crate::environment::Environment;
-use crate::failure::Failure;
 use crate::options::Options;
-use crate::progress::{complain, say};
 use crate::record::Comparison;
 use crate::scenario::SETS;
 use crate::servers::{self, BuiltIn, Kind};
@@ -44,60 +43,42 @@ pub fn list() {
 
 /// What is known before anything is measured.
 pub fn heading(options: &Options, environment: &Environment) {
-    if cfg!(debug_assertions) {
-        complain("built without optimisation: these figures say nothing (cargo run --release)");
-    }
+    warn_if_slow();
     say(environment);
     let (rounds, seconds) = (options.rounds(), options.window().as_secs_f64());
     say(format_args!("{rounds} rounds of {seconds} s for each server, interleaved\n"));
 }
 
-/// The files that the user wants, opened before the measurements: it would be a pity to find out afterwards that
-/// they cannot be written.
+/// What the user wants beside the table.
 pub struct Outputs<'a> {
-    json: Option<(&'a Path, File)>,
-    markdown: Option<(&'a Path, File)>,
+    json: Option<Output<'a>>,
+    markdown: Option<Output<'a>>,
     svg: Option<&'a Path>,
 }
 
 impl<'a> Outputs<'a> {
     pub fn prepare(options: &'a Options) -> Result<Self, Failure> {
-        let create = |path: Option<&'a Path>| match path.map(|path| (path, File::create(path))) {
-            Some((path, Ok(file))) => Ok(Some((path, file))),
-            Some((path, Err(error))) => Err(cannot_write(path, error)),
-            None => Ok(None),
-        };
-        let json = create(options.json.as_deref())?;
-        let markdown = create(options.markdown.as_deref())?;
+        let json = Output::create(options.json.as_deref())?;
+        let markdown = Output::create(options.markdown.as_deref())?;
         let svg = options.svg.as_deref();
         if let Some(directory) = svg {
-            fs::create_dir_all(directory).map_err(|error| cannot_write(directory, error))?;
+            fs::create_dir_all(directory).map_err(|error| Output::failure(directory, error))?;
         }
         Ok(Self { json, markdown, svg })
     }
 
     pub fn write(self, comparison: &Comparison) -> Result<(), Failure> {
-        if let Some((path, file)) = self.json {
-            let mut file = BufWriter::new(file);
-            serde_json::to_writer_pretty(&mut file, comparison)
-                .map_err(Into::into)
-                .and_then(|()| file.write_all(b"\n"))
-                .and_then(|()| file.flush())
-                .map_err(|error| cannot_write(path, error))?;
+        if let Some(output) = self.json {
+            output.write_json(comparison)?;
         }
-        if let Some((path, mut file)) = self.markdown {
-            let text = markdown::markdown(comparison);
-            file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, error))?;
+        if let Some(output) = self.markdown {
+            output.write(&markdown::markdown(comparison))?;
         }
         for scenario in self.svg.map_or(&[][..], |_| &comparison.scenarios) {
             let directory = self.svg.expect("there are none without it");
             svg::draw(directory, scenario, comparison.settings.rate)
-                .map_err(|error| cannot_write(directory, error))?;
+                .map_err(|error| Output::failure(directory, error))?;
         }
         Ok(())
     }
-}
-
-fn cannot_write(path: &Path, error: impl std::fmt::Display) -> Failure {
-    Failure::Because(format!("{} cannot be written: {error}", path.display()))
 }

@@ -2,10 +2,10 @@
 
 use std::iter;
 
+use bench::program::{digits, grouped, say};
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
 
-use crate::progress::say;
 use crate::record::{Comparison, ScenarioRecord, ServerRecord, Settings, Summary};
 use crate::servers::Kind;
 
@@ -143,42 +143,6 @@ fn about(comparison: &Comparison, scenario: &ScenarioRecord, server: &ServerReco
     notes
 }
 
-/// `118400` as `118,400`.
-pub fn grouped(number: f64) -> String {
-    let digits = format!("{number:.0}");
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Three digits, more or less.
-fn digits(number: f64) -> String {
-    match number {
-        ..10.0 => format!("{number:.2}"),
-        ..100.0 => format!("{number:.1}"),
-        _ => grouped(number),
-    }
-}
-
 fn size(bytes: f64) -> String {
     format!("{:.1} MiB", bytes / f64::from(1 << 20))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{digits, grouped};
-
-    #[test]
-    fn numbers_are_short() {
-        assert_eq!(grouped(999.4), "999");
-        assert_eq!(grouped(1_234_567.0), "1,234,567");
-        assert_eq!(digits(1.234), "1.23");
-        assert_eq!(digits(12.34), "12.3");
-        assert_eq!(digits(12_345.6), "12,346");
-    }
 }

@@ -5,12 +5,12 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, ExitCode, Stdio};
 
+use bench::program::{self, complain};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::carhop_echo;
-use crate::progress::complain;
 
 /// A server that is built in.
 pub struct BuiltIn {
@@ -129,11 +129,7 @@ impl BuiltIn {
 
     /// The version of its package that this program was built with.
     pub fn version(&self) -> Option<&'static str> {
-        let package = format!("name = \"{}\"\n", self.package?);
-        let lock = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
-        let entry = lock.split("[[package]]").find(|entry| entry.contains(&package))?;
-        let version = entry.lines().find_map(|line| line.strip_prefix("version = \""))?;
-        Some(version.trim_end_matches('"'))
+        program::of_package(self.package?)
     }
 }
 

@@ -10,12 +10,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bench::program::{Failure, Interrupt};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{BuiltIn, Contender};
 use crate::environment::pinned_to;
-use crate::failure::Failure;
-use crate::interrupt::Interrupt;
 use crate::load::connect;
 
 /// The processes of one server. Dropping it stops them.

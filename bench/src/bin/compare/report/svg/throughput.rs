@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
+use bench::program::grouped;
 use plotters::backend::SVGBackend;
 use plotters::coord::Shift;
 use plotters::drawing::{DrawingArea, IntoDrawingArea};
@@ -10,7 +11,6 @@ use plotters::element::{PathElement, Rectangle, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{BLACK, Color, IntoTextStyle, TextStyle, WHITE};
 
-use super::super::table::grouped;
 use super::{FONT, Subject, TEXT_SIZE, TITLE_SIZE, width_of_names};
 use crate::servers::Kind;
 

@@ -5,10 +5,11 @@ use std::io::{Write, stderr, stdout};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar that moves between measurements, never during one: it would run on the load's core.
+/// A bar that moves between measurements, never during one: it would take part of a core.
 pub struct Progress(ProgressBar);
 
 impl Progress {
+    /// A bar that is full after so many steps.
     pub fn new(steps: usize) -> Self {
         let style =
             ProgressStyle::with_template("{bar:32} {pos}/{len}  {elapsed} of about {duration}  {msg}");
@@ -22,6 +23,7 @@ impl Progress {
         self.0.tick();
     }
 
+    /// So many steps further.
     pub fn done(&self, steps: usize) {
         self.0.inc(steps as u64);
     }
@@ -46,4 +48,11 @@ pub fn say(line: impl Display) {
 /// Prints a line on stderr, and does not panic either.
 pub fn complain(line: impl Display) {
     let _ = writeln!(stderr(), "{line}");
+}
+
+/// Complains of a program that is not built for speed.
+pub fn warn_if_slow() {
+    if cfg!(debug_assertions) {
+        complain("built without optimisation: these figures say nothing (cargo run --release)");
+    }
 }

@@ -8,10 +8,15 @@ use serde::Serialize;
 /// The machine and its kernel.
 #[derive(Serialize)]
 pub struct Machine {
+    /// What the processor calls itself.
     pub cpu: String,
+    /// How many cores the kernel sees.
     pub cpus: usize,
+    /// How much memory there is.
     pub memory_bytes: u64,
+    /// The kernel's version.
     pub kernel: String,
+    /// The architecture that this program was built for.
     pub architecture: &'static str,
     /// How busy it was when the measurements began: the mean of a minute.
     pub load_average: f64,

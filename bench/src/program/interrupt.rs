@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 
-use crate::failure::Failure;
+use super::Failure;
 
 /// Whether the user wants it to end.
 #[derive(Clone)]

@@ -1,0 +1,18 @@
+//! What `compare` and `parts` have in common as programs.
+
+mod failure;
+mod figures;
+mod interrupt;
+mod machine;
+pub mod markdown;
+mod output;
+mod progress;
+mod versions;
+
+pub use failure::Failure;
+pub use figures::{digits, grouped, median};
+pub use interrupt::Interrupt;
+pub use machine::Machine;
+pub use output::Output;
+pub use progress::{Progress, complain, say, warn_if_slow};
+pub use versions::{Versions, now, of_package};
