@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use bench::parts;
 use rustix::process::{Pid, Signal, kill_process};
@@ -121,11 +123,13 @@ fn the_list_has_parts_and_runtimes() {
 
 #[test]
 fn ctrl_c_prints_what_there_is() {
-    let mut command = short(&["yield", "wake", "--rounds=1000000", "--only", &names_of_ours()[0]]);
+    let mut command = short(&["yield", "--rounds=200000", "--only", &names_of_ours()[0]]);
     let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut stdout = BufReader::new(process.stdout.take().unwrap());
     // It listens for signals before it says what it does.
     stdout.read_line(&mut String::new()).unwrap();
+    // By now it should be in the midst of the rounds, though it must not matter.
+    thread::sleep(Duration::from_millis(200));
     kill_process(Pid::from_child(&process), Signal::INT).unwrap();
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
