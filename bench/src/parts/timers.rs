@@ -97,8 +97,8 @@ impl<S: Subject> Drop for Crowd<S> {
 async fn insert_many<S: Subject>(count: u64) -> Timers {
     let mut timers = Timers::new();
     for n in 0..count {
-        let mut timer = Box::pin(S::sleep(Duration::from_secs(60) + scattered(n, 3_600_000)));
-        // They never fire. And glommio counts the wakers of a task with 16 bits.
+        let mut timer = Box::pin(S::sleep(Duration::from_secs(3600) + scattered(n, 3_600_000)));
+        // They fire in an hour at the earliest. And glommio counts the wakers of a task with 16 bits.
         assert!(timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         timers.push(timer);
     }
