@@ -92,6 +92,6 @@ mod tests {
         let name = "carhop-uring-spin".to_owned();
         assert!(!names(&[], false).contains(&name));
         assert!(names(&[], true).contains(&name));
-        assert_eq!(names(std::slice::from_ref(&name), false), [name.clone()]);
+        assert_eq!(names(std::slice::from_ref(&name), false), [name]);
     }
 }
