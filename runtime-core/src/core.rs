@@ -42,7 +42,7 @@ const TIMER_GAP: Duration = Duration::from_micros(50);
 /// So many timers are many. Fewer are as exact as the kernel is.
 const MANY_TIMERS: usize = 64;
 
-/// After so many polls a step looks at the clock, which costs about as much as one poll.
+/// After so many polls a step looks at the clock, which costs about as much as one poll, and for wakes of other threads.
 const POLLS_PER_LOOK: u32 = 16;
 
 /// All that a runtime consists of. Shared by the runtime, its sockets, and the thread that runs it.
@@ -170,6 +170,7 @@ impl Core {
                     Some(Next::Task(id, task)) => self.run(id, task),
                 }
                 if polls == look_after {
+                    self.hear_others();
                     if self.now() > end {
                         break;
                     }
@@ -274,11 +275,17 @@ impl Core {
         if wait != Wait::No || self.operations.any_in_flight() {
             self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
         }
+        self.hear_others();
+        self.fire_timers();
+    }
+
+    /// Tasks woken by other threads become ready, and what they posted becomes tasks.
+    #[inline]
+    fn hear_others(&self) {
         self.inbox.drain(|slot| match slot {
             MAIL_SLOT => self.deliver(),
             slot => self.tasks.wake_slot(slot),
         });
-        self.fire_timers();
     }
 
     /// One turn of the reactor, and the wakes that come of it. A socket that one of the wakes drops is closed in the
