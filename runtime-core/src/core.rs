@@ -170,6 +170,8 @@ impl Core {
                     Some(Next::Task(id, task)) => self.run(id, task),
                 }
                 if polls == look_after {
+                    // What others post is nobody's child.
+                    self.current.set(TaskId::NONE);
                     self.hear_others();
                     if self.now() > end {
                         break;
@@ -262,6 +264,7 @@ impl Core {
             if self.tasks.any_ready() {
                 return true;
             }
+            self.operations.settle();
             if self.now() > end {
                 return false;
             }

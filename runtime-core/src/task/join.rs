@@ -153,8 +153,11 @@ pub(super) fn drop_output(task: Rc<dyn Task>) {
         return;
     }
     if DISCARDING.replace(true) {
-        // If the thread is ending and its locals are gone, `task` is dropped right here.
-        let _ = DISCARDED.try_with(|discarded| discarded.borrow_mut().push(task));
+        // If the thread is ending and its locals are gone, the output is dropped right here.
+        let later = Rc::clone(&task);
+        if DISCARDED.try_with(|discarded| discarded.borrow_mut().push(later)).is_err() {
+            contain_drop(|| task.drop_output());
+        }
         return;
     }
     let mut next = Some(task);
