@@ -86,10 +86,10 @@ impl Builder {
     }
 
     /// Has the loop look for news again and again, for up to this long, before it sleeps until the kernel wakes it. A
-    /// request that comes within that time is answered without the wake-up, which takes the kernel several times longer
-    /// than the answer. It costs a processor: for the whole of `time` after the last event, and all the while where events
-    /// come faster than that. 20 to 100 us suit a service that has a processor of its own; where it has not, this holds up
-    /// whatever is to wake the loop. The default is zero: to sleep at once.
+    /// request that comes within that time is answered without the wake-up. It costs a processor: for the whole of `time`
+    /// after the last event, and all the while where events come faster than that. It is for a service that has a
+    /// processor of its own; where it has not, this holds up whatever is to wake the loop. The default is zero: to sleep
+    /// at once.
     ///
     /// ```
     /// use std::time::Duration;

@@ -35,14 +35,14 @@ use crate::task::{self, Next, Origin, TaskId, Tasks};
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
 const STEP_LIMIT: Duration = Duration::from_millis(1);
 
-/// Where timers are many, those that are due sooner than this after others fired wait for it to be over: each would cost a
-/// wake-up. A thread's timers may be as late as that anyway (timer slack, `PR_SET_TIMERSLACK` in prctl(2)).
+/// Where timers are many, those that are due sooner than this after others fired wait for it to be over: each would
+/// cost a wake-up. It is as long as the kernel's own timer slack (`PR_SET_TIMERSLACK` in prctl(2)), which it adds to.
 const TIMER_GAP: Duration = Duration::from_micros(50);
 
 /// So many timers are many. Fewer are as exact as the kernel is.
 const MANY_TIMERS: usize = 64;
 
-/// After so many polls a step looks at the clock, which costs about as much as one poll, and for wakes of other threads.
+/// After so many polls a step looks at the clock, which costs about as much as one poll, and at the inbox.
 const POLLS_PER_LOOK: u32 = 16;
 
 /// All that a runtime consists of. Shared by the runtime, its sockets, and the thread that runs it.
@@ -170,8 +170,6 @@ impl Core {
                     Some(Next::Task(id, task)) => self.run(id, task),
                 }
                 if polls == look_after {
-                    // What others post is nobody's child.
-                    self.current.set(TaskId::NONE);
                     self.hear_others();
                     if self.now() > end {
                         break;
@@ -248,22 +246,21 @@ impl Core {
         if !postpone {
             self.operations.settle();
         }
-        if self.spin_before_sleep.is_zero() || !self.spin() {
+        let may_spin = !self.spin_before_sleep.is_zero() && !self.tasks.any_ready();
+        if !may_spin || !self.spin() {
             self.advance(self.wait());
         }
     }
 
-    /// Goes on looking for news rather than sleep, for as long as that is wanted. Whether any came.
+    /// Goes on looking for news rather than sleep, for as long as that is wanted. Whether there is a task to run then.
     fn spin(&self) -> bool {
-        if self.tasks.any_ready() {
-            return false;
-        }
         let end = self.now().saturating_add(self.spin_before_sleep);
         loop {
             self.advance(Wait::No);
             if self.tasks.any_ready() {
                 return true;
             }
+            // What came for nobody who waits must not keep the pool from others.
             self.operations.settle();
             if self.now() > end {
                 return false;
@@ -285,6 +282,8 @@ impl Core {
     /// Tasks woken by other threads become ready, and what they posted becomes tasks.
     #[inline]
     fn hear_others(&self) {
+        // What they post is nobody's child, also in the middle of a step.
+        self.current.set(TaskId::NONE);
         self.inbox.drain(|slot| match slot {
             MAIL_SLOT => self.deliver(),
             slot => self.tasks.wake_slot(slot),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use glommio::channels::local_channel;
 use smol::LocalExecutor;
 
-use super::subject::{Deadlines, Subject};
+use super::subject::{Deadlines, Subject, deadlines};
 
 /// Of tokio, for both runtimes that use them.
 macro_rules! channels_of_tokio {
@@ -57,18 +57,6 @@ impl Subject for Tokio {
     channels_of_tokio!();
 }
 
-impl Deadlines for Tokio {
-    type Instant = tokio::time::Instant;
-
-    fn after(duration: Duration) -> Self::Instant {
-        tokio::time::Instant::now() + duration
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
-        tokio::time::sleep_until(deadline)
-    }
-}
-
 pub struct TokioUring(tokio_uring::Runtime);
 
 impl Subject for TokioUring {
@@ -92,18 +80,6 @@ impl Subject for TokioUring {
     }
 
     channels_of_tokio!();
-}
-
-impl Deadlines for TokioUring {
-    type Instant = tokio::time::Instant;
-
-    fn after(duration: Duration) -> Self::Instant {
-        tokio::time::Instant::now() + duration
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
-        tokio::time::sleep_until(deadline)
-    }
 }
 
 /// On io_uring: it would fall back to epoll without saying so.
@@ -139,18 +115,6 @@ impl Subject for Monoio {
     }
 }
 
-impl Deadlines for Monoio {
-    type Instant = monoio::time::Instant;
-
-    fn after(duration: Duration) -> Self::Instant {
-        monoio::time::Instant::now() + duration
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
-        monoio::time::sleep_until(deadline)
-    }
-}
-
 pub struct Compio(compio::runtime::Runtime);
 
 impl Subject for Compio {
@@ -171,18 +135,6 @@ impl Subject for Compio {
 
     fn sleep(duration: Duration) -> impl Future<Output = ()> + 'static {
         compio::time::sleep(duration)
-    }
-}
-
-impl Deadlines for Compio {
-    type Instant = Instant;
-
-    fn after(duration: Duration) -> Self::Instant {
-        Instant::now() + duration
-    }
-
-    fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
-        compio::time::sleep_until(deadline)
     }
 }
 
@@ -252,14 +204,8 @@ impl Subject for Smol {
     }
 }
 
-impl Deadlines for Smol {
-    type Instant = Instant;
-
-    fn after(duration: Duration) -> Self::Instant {
-        Instant::now() + duration
-    }
-
-    async fn sleep_until(deadline: Self::Instant) {
-        smol::Timer::at(deadline).await;
-    }
-}
+deadlines!(Tokio, tokio::time::Instant, tokio::time::sleep_until);
+deadlines!(TokioUring, tokio::time::Instant, tokio::time::sleep_until);
+deadlines!(Monoio, monoio::time::Instant, monoio::time::sleep_until);
+deadlines!(Compio, Instant, compio::time::sleep_until);
+deadlines!(Smol, Instant, async |deadline| _ = smol::Timer::at(deadline).await);

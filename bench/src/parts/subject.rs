@@ -56,6 +56,24 @@ pub trait Deadlines: Subject {
     fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static;
 }
 
+/// How a runtime sleeps until a time of its clock.
+macro_rules! deadlines {
+    ($subject:ident, $instant:ty, $sleep_until:expr) => {
+        impl Deadlines for $subject {
+            type Instant = $instant;
+
+            fn after(duration: Duration) -> Self::Instant {
+                <$instant>::now() + duration
+            }
+
+            fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
+                ($sleep_until)(deadline)
+            }
+        }
+    };
+}
+pub(super) use deadlines;
+
 /// Starts the runtime that `run` is to be measured on.
 pub fn measured<S: Subject>(run: fn(&mut S, u64) -> Duration) -> io::Result<Measured> {
     let mut runtime = S::start()?;
@@ -115,17 +133,7 @@ macro_rules! ours {
             }
         }
 
-        impl Deadlines for $subject {
-            type Instant = carhop::time::Instant;
-
-            fn after(duration: Duration) -> Self::Instant {
-                carhop::time::Instant::now() + duration
-            }
-
-            fn sleep_until(deadline: Self::Instant) -> impl Future<Output = ()> + 'static {
-                carhop::time::sleep_until(deadline)
-            }
-        }
+        deadlines!($subject, carhop::time::Instant, carhop::time::sleep_until);
     };
 }
 

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -32,6 +33,7 @@ trials!(
     at_the_shutdown,
     callbacks_inherit,
     letters_inherit_within_the_loop_only,
+    letters_that_come_in_the_middle_of_a_step,
     a_refused_value_that_owns_a_runtime,
     a_default_that_uses_the_task_local,
     two_runtimes,
@@ -382,6 +384,31 @@ fn letters_inherit_within_the_loop_only(env: &Env) {
         assert_eq!(here.await.unwrap(), Ok("root"));
         assert_eq!(there.join().unwrap().await.unwrap(), Err(AccessError::NotSet));
     });
+}
+
+fn letters_that_come_in_the_middle_of_a_step(env: &Env) {
+    let (told, heard) = mpsc::channel();
+    env.run(async {
+        let handle = Handle::current();
+        let task = spawn(async move {
+            NAME.set("task");
+            // While it is polled, so that the loop hears of it after one of its polls.
+            let post = move || {
+                let letter = move || {
+                    let (tasks, id) = (task::tasks(), task::current().unwrap());
+                    let parent = tasks.tasks().iter().find(|task| task.id == id).unwrap().parent;
+                    told.send((NAME.try_with(|name| *name), parent)).unwrap();
+                };
+                handle.post(letter).unwrap();
+            };
+            thread::spawn(post).join().unwrap();
+            for _ in 0..100 {
+                yield_now().await;
+            }
+        });
+        task.await.unwrap();
+    });
+    assert_eq!(heard.recv().unwrap(), (Err(AccessError::NotSet), None));
 }
 
 fn a_refused_value_that_owns_a_runtime(env: &Env) {

@@ -1,23 +1,35 @@
 //! What outlives its runtime: an error, not a hang.
 
+use std::cell::RefCell;
 use std::future::{pending, poll_fn};
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::Poll;
+use std::thread;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
 use carhop::sync::oneshot::{self, TryRecvError};
 use carhop::time::{Instant, Sleep, sleep};
-use carhop::{spawn, yield_now};
+use carhop::{Runtime, spawn, yield_now};
 use futures::executor;
 use futures::poll;
 
-use super::support::{Count, connection, fill, listener, pair, promptly};
+use super::support::{Count, OnDrop, connection, fill, listener, pair, promptly};
 use super::{Env, trials};
 
-trials!(streams, listeners, handles, outputs_that_run_a_runtime, sleeps, forgotten_reads,);
+trials!(
+    streams,
+    listeners,
+    handles,
+    outputs_that_run_a_runtime,
+    outputs_at_the_end_of_their_thread,
+    sleeps,
+    forgotten_reads,
+);
 
 /// It is an error, and says that the runtime is gone.
 fn gone<T>(what: &str, result: io::Result<T>) {
@@ -129,6 +141,42 @@ fn outputs_that_run_a_runtime(env: &Env) {
     assert!(output.is_finished());
     drop(output);
     assert_eq!(drops.get(), 1);
+}
+
+/// The runtime is kept in a thread-local, which goes after those that the runtime itself uses.
+fn outputs_at_the_end_of_their_thread(env: &Env) {
+    thread_local! { static KEPT: RefCell<Option<Runtime>> = const { RefCell::new(None) }; }
+    let (env, dropped) = (*env, Arc::<AtomicBool>::default());
+    let (seen, (told, heard)) = (Arc::clone(&dropped), mpsc::channel());
+    let thread = thread::spawn(move || {
+        KEPT.set(Some(env.runtime()));
+        KEPT.with_borrow(|runtime| {
+            runtime.as_ref().unwrap().block_on(async move {
+                // What the runtime uses for that is there from the first output on.
+                drop(spawn(async { 1 }));
+                yield_now().await;
+                let output = OnDrop(move || {
+                    drop(spawn(async {}));
+                    dropped.store(true, Ordering::Relaxed);
+                });
+                let inner = spawn(async { output });
+                let mut outer = Some(spawn(async { inner }));
+                let last = OnDrop(move || {
+                    drop(outer.take());
+                    told.send(seen.load(Ordering::Relaxed)).unwrap();
+                    (0..8).for_each(|_| drop(spawn(pending::<()>())));
+                });
+                drop(spawn(async move {
+                    let _last = last;
+                    pending::<()>().await
+                }));
+                yield_now().await;
+                yield_now().await;
+            });
+        });
+    });
+    thread.join().unwrap();
+    assert!(heard.recv().unwrap(), "the output was not dropped with its handle");
 }
 
 fn sleeps(env: &Env) {

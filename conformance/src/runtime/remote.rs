@@ -78,20 +78,23 @@ fn letters_keep_their_order(env: &Env) {
 
 /// Each letter is answered before the next: a single one that is lost is a hang.
 fn letters_to_a_loop_that_sleeps(env: &Env) {
-    env.run(async {
-        let handle = Handle::current();
-        let (ends, ended) = oneshot::channel();
-        let thread = thread::spawn(move || {
-            for round in 0..2000 {
-                let (answer, answered) = mpsc::channel();
-                handle.post(move || answer.send(round).unwrap()).unwrap();
-                assert_eq!(answered.recv().unwrap(), round);
-            }
-            ends.send(()).unwrap();
-        });
-        ended.await.unwrap();
-        thread.join().unwrap();
+    env.run(answered_letters(2000));
+}
+
+/// Waits for another thread, which posts so many letters to the loop that runs and has each answered.
+pub(super) async fn answered_letters(count: u32) {
+    let handle = Handle::current();
+    let (ends, ended) = oneshot::channel();
+    let thread = thread::spawn(move || {
+        for round in 0..count {
+            let (answer, answered) = mpsc::channel();
+            handle.post(move || answer.send(round).unwrap()).unwrap();
+            assert_eq!(answered.recv().unwrap(), round);
+        }
+        ends.send(()).unwrap();
     });
+    ended.await.unwrap();
+    thread.join().unwrap();
 }
 
 fn letters_to_a_loop_that_is_busy(env: &Env) {

@@ -1,20 +1,28 @@
 //! Loops that look for news for a while before they sleep. One that does so for an hour never sleeps in these trials: so
 //! whatever it does not hear while it spins is a hang.
 
-use std::sync::mpsc;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
 use carhop::task::spawn_blocking;
 use carhop::time::{Instant, sleep, timeout};
-use carhop::{Handle, Runtime, spawn};
-use futures::channel::oneshot;
+use carhop::{Runtime, spawn};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::support::pair;
+use super::remote::answered_letters;
+use super::support::{connection, listener, pair};
 use super::{Env, trials};
 
-trials!(hears_the_clock, hears_other_threads, hears_the_kernel, ends_what_is_given_up, sleeps_in_the_end,);
+trials!(
+    hears_the_clock,
+    hears_other_threads,
+    hears_the_kernel,
+    hears_it_with_a_pool_full_of_what_nobody_reads,
+    ends_what_is_given_up,
+    sleeps_in_the_end,
+);
 
 fn that_never_sleeps(env: &Env) -> Runtime {
     env.builder().spin_before_sleep(Duration::from_secs(3600)).build().unwrap()
@@ -32,17 +40,7 @@ fn hears_the_clock(env: &Env) {
 
 fn hears_other_threads(env: &Env) {
     that_never_sleeps(env).block_on(async {
-        let (handle, (ends, ended)) = (Handle::current(), oneshot::channel());
-        let thread = thread::spawn(move || {
-            for round in 0..100 {
-                let (answer, answered) = mpsc::channel();
-                handle.post(move || answer.send(round).unwrap()).unwrap();
-                assert_eq!(answered.recv().unwrap(), round);
-            }
-            ends.send(()).unwrap();
-        });
-        ended.await.unwrap();
-        thread.join().unwrap();
+        answered_letters(100).await;
         assert_eq!(spawn_blocking(|| 7).await.unwrap(), 7);
     });
 }
@@ -67,6 +65,39 @@ fn hears_the_kernel(env: &Env) {
         }
         drop(near);
         echo.await.unwrap();
+    });
+}
+
+fn hears_it_with_a_pool_full_of_what_nobody_reads(env: &Env) {
+    const CHUNKS: u16 = 4;
+    let builder = env.builder().receive_buffers(CHUNKS, 64).spin_before_sleep(Duration::from_secs(3600));
+    builder.build().unwrap().block_on(async {
+        let listener = listener().await;
+        let addr = listener.local_addr().unwrap();
+        let clients = thread::spawn(move || {
+            let mut clients: Vec<_> = (0..=2 * CHUNKS).map(|_| TcpStream::connect(addr).unwrap()).collect();
+            let mut read = clients.pop().unwrap();
+            for _ in 0..20 {
+                clients.iter_mut().for_each(|client| client.write_all(&[1]).unwrap());
+                read.write_all(&[1]).unwrap();
+                read.read_exact(&mut [0]).unwrap();
+            }
+            clients
+        });
+        let mut streams = Vec::new();
+        for _ in 0..=2 * CHUNKS {
+            streams.push(listener.accept().await.unwrap().0);
+        }
+        let mut read = streams.pop().unwrap();
+        // From here on there is a receive on each.
+        for stream in &mut streams {
+            stream.read_exact(&mut [0]).await.unwrap();
+        }
+        for _ in 0..20 {
+            read.read_exact(&mut [0]).await.unwrap();
+            read.write_all(&[1]).await.unwrap();
+        }
+        clients.join().unwrap();
     });
 }
 

@@ -113,7 +113,8 @@ impl<F: Future + 'static> TaskCell<F> {
         let stage = &mut *self.stage.borrow_mut();
         let Stage::Future(future) = stage else { unreachable!("a finished task is not polled") };
         // SAFETY: the future is pinned: a `TaskCell` exists only inside the `Rc` that `new` makes, so it does
-        // not move, and `stage` is only ever overwritten, which drops a future in place.
+        // not move, and `stage` is only ever overwritten, which drops a future in place. Where `new` puts another
+        // future in the place of the last output, nobody else owns the cell, and that output's future is gone.
         match unsafe { Pin::new_unchecked(future) }.poll(&mut Context::from_waker(waker)) {
             Poll::Ready(output) => {
                 *stage = Stage::Output(Some(Ok(output)));

@@ -128,7 +128,7 @@ impl<T> Drop for JoinHandle<T> {
         let Some(task) = self.task.take() else { return };
         task.detach();
         if task.header().finished.get() {
-            drop_output(task);
+            discard(task);
         }
     }
 }
@@ -148,7 +148,7 @@ thread_local! {
 
 /// Drops the output of a finished task that nobody will take. If it owns other finished tasks, theirs are dropped one
 /// after the other rather than one inside the other, so that a long chain of them does not overflow the stack.
-pub(super) fn drop_output(task: Rc<dyn Task>) {
+pub(super) fn discard(task: Rc<dyn Task>) {
     if !task.header().has_output.get() {
         return;
     }

@@ -50,7 +50,8 @@ pub(super) struct Slot {
     alive: bool,
     /// Its details may own something of a user's.
     has_users: bool,
-    /// `None` for the root. In a vacant slot the one that was there last, if its memory is worth keeping.
+    /// `None` for the root. In a vacant slot the one that was there last, if its memory is worth keeping. If nobody else
+    /// owns that one, it has no output any more: to drop it calls nothing of a user's.
     pub(super) task: Option<Rc<dyn Task>>,
 }
 
@@ -112,7 +113,11 @@ impl Tasks {
         };
         let entry = &mut table.slots[slot as usize];
         let id = TaskId { slot, generation: entry.generation };
-        let task = make(id, entry.task.take());
+        let spare = entry.task.take();
+        debug_assert!(
+            spare.as_ref().is_none_or(|task| Rc::strong_count(task) > 1 || !task.header().has_output.get())
+        );
+        let task = make(id, spare);
         (entry.scheduled, entry.waits, entry.alive) = (schedule, false, true);
         entry.task = Some(Rc::clone(&task) as Rc<dyn Task>);
         table.details[slot as usize].origin = origin;
@@ -181,7 +186,7 @@ impl Tasks {
         slot.next_generation();
         (slot.scheduled, slot.alive) = (false, false);
         if size_of_val(&*task) > SPARE_LEN {
-            // `task` is the last owner, or its handle.
+            // Not its last owner, so nothing of a user's is dropped here.
             slot.task = None;
         }
         let users = table.take_users(id.slot);
@@ -192,7 +197,7 @@ impl Tasks {
             drop_contained(users);
         }
         if task.header().detached.get() {
-            join::drop_output(task);
+            join::discard(task);
         }
     }
 
