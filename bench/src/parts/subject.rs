@@ -72,6 +72,7 @@ macro_rules! deadlines {
         }
     };
 }
+#[cfg(feature = "peers")]
 pub(super) use deadlines;
 
 /// Starts the runtime that `run` is to be measured on.

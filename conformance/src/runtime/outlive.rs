@@ -1,7 +1,7 @@
 //! What outlives its runtime: an error, not a hang.
 
 use std::cell::RefCell;
-use std::future::{pending, poll_fn};
+use std::future::{pending, poll_fn, ready};
 use std::io;
 use std::net::Shutdown;
 use std::pin::Pin;
@@ -160,7 +160,7 @@ fn outputs_at_the_end_of_their_thread(env: &Env) {
                     dropped.store(true, Ordering::Relaxed);
                 });
                 let inner = spawn(async { output });
-                let mut outer = Some(spawn(async { inner }));
+                let mut outer = Some(spawn(ready(inner)));
                 let last = OnDrop(move || {
                     drop(outer.take());
                     told.send(seen.load(Ordering::Relaxed)).unwrap();

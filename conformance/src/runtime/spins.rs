@@ -12,7 +12,7 @@ use carhop::{Runtime, spawn};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::remote::answered_letters;
-use super::support::{connection, listener, pair};
+use super::support::{listener, pair};
 use super::{Env, trials};
 
 trials!(
