@@ -66,6 +66,9 @@ impl Account {
             Op::Connect { .. } | Op::Writable { .. } | Op::Close { .. } => {
                 assert!(!more && result <= 0 && chunk.is_none(), "{name}: {completion:?}");
             }
+            Op::Send { bytes, .. } => {
+                assert!(!more && result <= bytes.len() as i32 && chunk.is_none(), "{name}: {completion:?}");
+            }
             Op::Cancel { .. } => unreachable!("a cancel has no entry"),
         }
         if !more {

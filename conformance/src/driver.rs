@@ -89,6 +89,11 @@ impl Driver {
         self.stage(Op::Receive { fd: socket.as_fd().as_raw_fd() })
     }
 
+    /// A staged attempt to write.
+    pub(crate) fn send(&mut self, socket: &OwnedFd, bytes: &'static [u8]) -> Token {
+        self.stage(Op::Send { fd: socket.as_raw_fd(), bytes: NonNull::from(bytes) })
+    }
+
     pub(crate) fn writable(&mut self, socket: &OwnedFd) -> Token {
         self.stage(Op::Writable { fd: socket.as_raw_fd() })
     }

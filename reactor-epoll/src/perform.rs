@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawF
 use std::task::Poll;
 
 use runtime_core::op::{Op, Token};
-use runtime_core::reactor::Completion;
+use runtime_core::reactor::{Completion, Reactor};
 use socket2::{Protocol, SockRef};
 
 use crate::EpollReactor;
@@ -40,6 +40,13 @@ impl EpollReactor {
                     result => Poll::Ready(result),
                 }
             }
+            Op::Send { fd, bytes } => {
+                // SAFETY: as for an accept; and the bytes of a staged operation are valid.
+                let (fd, bytes) = unsafe { (BorrowedFd::borrow_raw(fd), bytes.as_ref()) };
+                let result = self.send(fd, bytes).map(|count| count as i32);
+                done.push(terminal(token, result));
+                return;
+            }
             Op::Writable { fd } => {
                 // SAFETY: as for an accept.
                 let fd = unsafe { BorrowedFd::borrow_raw(fd) };
@@ -63,7 +70,7 @@ impl EpollReactor {
             }
         };
         if let Poll::Ready(result) = started {
-            done.push(terminal(token, result));
+            done.push(terminal(token, result.map(|()| 0)));
         }
     }
 
@@ -140,10 +147,10 @@ impl EpollReactor {
     }
 }
 
-/// The last completion of an operation that has no count to give.
-pub(crate) fn terminal(token: Token, result: io::Result<()>) -> Completion {
+/// The last completion of an operation, with its count.
+pub(crate) fn terminal(token: Token, result: io::Result<i32>) -> Completion {
     let result = match result {
-        Ok(()) => 0,
+        Ok(count) => count,
         Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
     };
     Completion { token, result, more: false, chunk: None }

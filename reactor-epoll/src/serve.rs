@@ -65,9 +65,9 @@ impl EpollReactor {
             match descriptor.writer.take() {
                 Some(Writer::Connect(Waiting { token, fd })) => {
                     let outcome = SockRef::from(&fd).take_error().and_then(|error| error.map_or(Ok(()), Err));
-                    done.push(terminal(token, outcome));
+                    done.push(terminal(token, outcome.map(|()| 0)));
                 }
-                Some(Writer::Writable(Waiting { token, .. })) => done.push(terminal(token, Ok(()))),
+                Some(Writer::Writable(Waiting { token, .. })) => done.push(terminal(token, Ok(0))),
                 None => {}
             }
         }
@@ -147,7 +147,7 @@ fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<C
     match sys::receive(fd, space) {
         Ok(0) => {
             descriptor.reader = None;
-            done.push(terminal(token, Ok(())));
+            done.push(terminal(token, Ok(0)));
         }
         Ok(count) => {
             chunk.set_len(count);

@@ -165,7 +165,11 @@ impl UringReactor {
     fn perform(&mut self, token: Token, op: Op, pool: &Rc<Pool>, done: &mut Vec<Completion>) {
         match op {
             Op::Cancel { target } => self.cancel(target),
-            Op::Accept { .. } | Op::Connect { .. } | Op::Writable { .. } | Op::Close { .. } => {
+            Op::Accept { .. }
+            | Op::Connect { .. }
+            | Op::Send { .. }
+            | Op::Writable { .. }
+            | Op::Close { .. } => {
                 self.flights.start(token, op);
                 self.start(token);
             }

@@ -58,6 +58,10 @@ pub(crate) unsafe fn request(flight: &Flight) -> squeue::Entry {
                 .flags(squeue::Flags::BUFFER_SELECT)
         }
         Op::Receive { fd } => opcode::RecvMulti::new(types::Fd(fd), BUFFER_GROUP).build(),
+        // With DONTWAIT it fails where it would otherwise wait, so it is over when the kernel has taken it.
+        Op::Send { fd, bytes } => opcode::Send::new(types::Fd(fd), bytes.as_ptr().cast(), bytes.len() as u32)
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .build(),
         // A half-closed stream counts as an event to every poll. In many shots it does so only once.
         Op::Writable { fd } => {
             opcode::PollAdd::new(types::Fd(fd), libc::POLLOUT as u32).multi(flight.fallback).build()

@@ -312,13 +312,21 @@ impl Core {
             unsafe { reactor.turn(turn) }
         });
         self.inbox.stay_awake();
-        self.undelivered.borrow_mut().extend(done.drain(..));
+        self.deliver_later(&mut done);
         self.done.replace(done);
         while let Some(completion) = self.next_undelivered() {
             self.operations.dispatch(completion);
         }
         self.turning.set(was_turning);
         result
+    }
+
+    /// What arrived comes before what was written. Otherwise the connections that are answered first, and so may have
+    /// sent more already, would be the first to be answered again and again.
+    fn deliver_later(&self, done: &mut Vec<Completion>) {
+        let mut undelivered = self.undelivered.borrow_mut();
+        undelivered.extend(done.extract_if(.., |completion| !self.operations.is_send(completion.token)));
+        undelivered.extend(done.drain(..));
     }
 
     fn next_undelivered(&self) -> Option<Completion> {

@@ -80,6 +80,14 @@ pub enum Op {
         /// A connected socket.
         fd: RawFd,
     },
+    /// Attempt to write, in this turn. The result is a count, or `-EAGAIN` if there is no room: it never waits,
+    /// and never raises `SIGPIPE` (`-EPIPE`).
+    Send {
+        /// A connected socket.
+        fd: RawFd,
+        /// At least one byte. Must stay valid and unchanged until the terminal completion.
+        bytes: NonNull<[u8]>,
+    },
     /// Wait until an attempt to write is worth while: room in the send buffer, an error, or a hang-up. The
     /// result is 0, sometimes without cause; the attempt then says what is the case.
     Writable {
@@ -107,7 +115,7 @@ impl Op {
             Op::Accept { .. } => "accept",
             Op::Connect { .. } => "connect",
             Op::Receive { .. } => "receive",
-            Op::Writable { .. } => "write",
+            Op::Send { .. } | Op::Writable { .. } => "write",
             Op::Close { .. } => "close",
             Op::Cancel { .. } => "cancel",
         }

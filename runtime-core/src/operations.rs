@@ -1,13 +1,14 @@
 //! Operations in flight: who waits for which token, and what the next turn is to perform.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::{IntoRawFd, OwnedFd};
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
 use std::rc::Rc;
 
 use slab::Slab;
 
 use crate::endings::Endings;
 use crate::op::{Op, Token};
+use crate::outbox::Outbox;
 use crate::reactor::Completion;
 
 /// Hears of an operation's results.
@@ -31,12 +32,16 @@ pub(crate) struct Operations {
     pub(crate) staged: RefCell<Vec<(Token, Op)>>,
     unsettled: RefCell<Vec<Rc<dyn Completer>>>,
     pub(crate) endings: Endings,
+    /// What staged writes are to write.
+    outbox: Rc<Outbox>,
     ignore: Rc<Ignore>,
 }
 
 struct Entry {
     generation: u32,
     name: &'static str,
+    /// Its bytes are in the outbox until it ends.
+    in_outbox: bool,
     /// The epoch in which it was asked to end.
     ending: Option<u64>,
     completer: Rc<dyn Completer>,
@@ -50,6 +55,7 @@ impl Operations {
             staged: RefCell::new(Vec::new()),
             unsettled: RefCell::new(Vec::new()),
             endings: Endings::default(),
+            outbox: Rc::default(),
             ignore: Rc::new(Ignore),
         }
     }
@@ -61,9 +67,32 @@ impl Operations {
     /// Memory that `op` names is owned by `completer`, which neither moves nor changes it before the terminal
     /// completion. Its descriptor stays open until then, or until the op is cancelled and then closed.
     pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> Token {
+        self.enter(op, completer, false)
+    }
+
+    /// Stages an attempt to write, of a copy of `bytes`. `None` if so much is staged already that there is no room.
+    ///
+    /// # Safety
+    ///
+    /// The descriptor stays open until the attempt ends, or until it is closed behind it.
+    pub(crate) unsafe fn send(&self, fd: RawFd, bytes: &[u8], completer: Rc<dyn Completer>) -> Option<Token> {
+        let bytes = self.outbox.insert(bytes)?;
+        Some(self.enter(Op::Send { fd, bytes }, completer, true))
+    }
+
+    /// Whether the next turn has an attempt to write to make.
+    pub(crate) fn any_send(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    pub(crate) fn is_send(&self, token: Token) -> bool {
+        self.table.borrow().get(token.slot()).is_some_and(|entry| entry.in_outbox)
+    }
+
+    fn enter(&self, op: Op, completer: Rc<dyn Completer>, in_outbox: bool) -> Token {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
-        let entry = Entry { generation, name: op.name(), ending: None, completer };
+        let entry = Entry { generation, name: op.name(), in_outbox, ending: None, completer };
         let slot = self.table.borrow_mut().insert(entry);
         let token = Token::new(slot as u32, generation);
         self.staged.borrow_mut().push((token, op));
@@ -84,7 +113,8 @@ impl Operations {
         self.is_ending(token);
     }
 
-    fn is_ending(&self, token: Token) {
+    /// From now on, who waits for operations to end waits for this one, too.
+    pub(crate) fn is_ending(&self, token: Token) {
         if let Some(entry) = self.table.borrow_mut().get_mut(token.slot())
             && entry.generation == token.generation()
             && entry.ending.is_none()
@@ -109,6 +139,9 @@ impl Operations {
                         (Rc::clone(&entry.completer), entry.ending)
                     } else {
                         let entry = table.remove(slot);
+                        if entry.in_outbox {
+                            self.outbox.remove();
+                        }
                         (entry.completer, entry.ending)
                     }
                 }
@@ -152,6 +185,7 @@ impl Operations {
     /// Gives up on what is still in flight: what the kernel may still write to is never freed.
     pub(crate) fn leak(&self) {
         std::mem::forget(std::mem::take(&mut *self.table.borrow_mut()));
+        std::mem::forget(Rc::clone(&self.outbox));
     }
 
     fn next_unsettled(&self) -> Option<Rc<dyn Completer>> {

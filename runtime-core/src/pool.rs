@@ -8,7 +8,9 @@ use std::cell::{OnceCell, RefCell};
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::rc::Rc;
-use std::{fmt, io, ptr, slice};
+use std::{fmt, slice};
+
+use crate::memory::Memory;
 
 /// Receive buffers that a loop's sockets share. An idle connection holds none of them.
 pub struct Pool {
@@ -78,7 +80,7 @@ impl Pool {
     fn chunk_ptr(&self, index: u16) -> NonNull<u8> {
         let memory = self.memory.get_or_init(|| Memory::new(self.chunks as usize * self.chunk_len));
         // SAFETY: `index` is below `chunks`, so the offset stays inside the one allocation.
-        unsafe { memory.start.add(index as usize * self.chunk_len) }
+        unsafe { memory.start().add(index as usize * self.chunk_len) }
     }
 }
 
@@ -145,33 +147,6 @@ impl Drop for Chunk {
 impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Chunk({} bytes)", self.len)
-    }
-}
-
-/// Pages of zeros, which the kernel provides one by one as they are touched: a loop that needs two chunks at a
-/// time pays for two. (`alloc_zeroed` clears all of them at once when it is to align them.)
-struct Memory {
-    start: NonNull<u8>,
-    len: usize,
-}
-
-impl Memory {
-    fn new(len: usize) -> Self {
-        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-        // SAFETY: a new mapping, where the kernel chooses, touches nobody's memory.
-        let start = unsafe { libc::mmap(ptr::null_mut(), len, access, kind, -1, 0) };
-        if start == libc::MAP_FAILED {
-            panic!("no memory for receive buffers of {len} bytes: {}", io::Error::last_os_error());
-        }
-        Self { start: NonNull::new(start.cast()).expect("the kernel maps nothing at 0 unasked"), len }
-    }
-}
-
-impl Drop for Memory {
-    fn drop(&mut self) {
-        // SAFETY: mapped in `new` with this length. No chunk is left: each holds an `Rc` of the pool. A
-        // borrower that never gave its chunk back holds one too.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
     }
 }
 

@@ -227,7 +227,7 @@ pub(super) async fn read_exact(stream: &Stream, mut buf: &mut [u8]) -> io::Resul
 }
 
 pub(super) async fn write(stream: &Stream, buf: &[u8]) -> io::Result<usize> {
-    poll_fn(|cx| stream.poll_write(cx, buf)).await
+    stream.write(buf).await
 }
 
 pub(super) async fn write_all(stream: &Stream, mut buf: &[u8]) -> io::Result<()> {

@@ -87,7 +87,7 @@ impl TcpStream {
 
     /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
     ///
-    /// Dropping the future loses nothing but the count.
+    /// Dropping the future loses the count, and leaves open whether anything is written.
     ///
     /// # Errors
     ///

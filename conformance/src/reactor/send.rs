@@ -17,6 +17,9 @@ use crate::pattern::Pattern;
 super::trials![
     never_waits,
     arrives_in_order,
+    staged,
+    staged_without_room,
+    staged_before_a_close,
     nothing_to_send,
     no_sigpipe,
     after_a_reset,
@@ -62,6 +65,57 @@ fn arrives_in_order(make: MakeReactor) {
         }
     }
     assert!(reader.join().expect("no panic").expect("the peer reads") == sent);
+}
+
+/// They are over with the turn that performs them, and leave in the order in which they were staged.
+fn staged(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, mut peer) = driver.pair();
+    let (other, other_peer) = driver.pair();
+    reset(other_peer);
+    let (one, failed, two) =
+        (driver.send(&ours, b"one "), driver.send(&other, b"lost"), driver.send(&ours, b"two"));
+    driver.turn(Wait::No);
+    let results = [one, failed, two].map(|token| driver.try_next(token).expect("in this turn").result);
+    assert_eq!(results, [4, -libc::ECONNRESET, 3]);
+    let mut arrived = [0; 7];
+    peer.read_exact(&mut arrived).expect("the peer reads");
+    assert_eq!(&arrived, b"one two");
+}
+
+fn staged_without_room(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let signals = Signals::catch(libc::SIGPIPE);
+    for (ours, peer) in [driver.pair(), driver.adopted_pair()] {
+        let sent = fill(&mut driver, &ours);
+        let token = driver.send(&ours, b"more");
+        driver.turn(Wait::No);
+        assert_eq!(driver.try_next(token).expect("in this turn").result, -libc::EAGAIN);
+        let token = driver.writable(&ours);
+        (&peer).read_exact(&mut vec![0; sent]).expect("the peer reads");
+        assert_eq!(driver.end(token), 0);
+        drop(peer);
+        let (first, second) = (driver.send(&ours, b"one"), driver.send(&ours, b"two"));
+        driver.turn(Wait::No);
+        let ends = [driver.end(first), driver.end(second)];
+        assert!(ends == [3, -libc::EPIPE] || ends == [3, -libc::ECONNRESET], "{ends:?}");
+    }
+    assert_eq!(signals.count(), 0, "SIGPIPE was raised");
+}
+
+fn staged_before_a_close(make: MakeReactor) {
+    let mut driver = Driver::new(make);
+    let (ours, mut peer) = driver.pair();
+    let receiving = driver.receive(&ours);
+    driver.turn(Wait::No);
+    let sent = driver.send(&ours, b"the last words");
+    driver.cancel(receiving);
+    let closed = driver.close(ours);
+    assert_eq!((driver.end(sent), driver.end(closed)), (14, 0));
+    assert_eq!(driver.end(receiving), -libc::ECANCELED);
+    let mut arrived = String::new();
+    peer.read_to_string(&mut arrived).expect("the peer reads to the end");
+    assert_eq!(arrived, "the last words");
 }
 
 fn nothing_to_send(make: MakeReactor) {

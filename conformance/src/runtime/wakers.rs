@@ -332,6 +332,8 @@ fn an_executor_within_a_task(env: &Env) {
             let received = Rc::clone(&received);
             async move { received.replace(read_to_end(&mut far).await) }
         });
+        // The reader waits, so that nobody else is ready and each write is attempted at once.
+        yield_now().await;
         // Polls until it makes no more progress, as often as it is woken meanwhile.
         let mut pool = LocalPool::new();
         let writes = async move {

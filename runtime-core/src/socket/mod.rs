@@ -3,16 +3,19 @@
 //!
 //! - `descriptor`: owns the file descriptor; its drop closes through the loop.
 //! - `arrivals`: the state machine of whatever arrives, bytes or connections.
+//! - `departures`: the state machine of what is written to a stream.
 //! - `bytes`: received bytes that wait to be read.
 //! - `stream`, `listener`, `connect`: what `carhop::net` is made of.
 
 mod arrivals;
 mod bytes;
 mod connect;
+mod departures;
 mod descriptor;
 mod listener;
 mod stream;
 
 pub use connect::connect;
+pub use departures::Write;
 pub use listener::Listener;
 pub use stream::Stream;

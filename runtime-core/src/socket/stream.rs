@@ -5,20 +5,19 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use socket2::SockAddr;
 
-use crate::contain::{drop_contained, wake_contained};
 use crate::context;
 use crate::core::Core;
-use crate::op::{Control, End, Op, SocketOption, Token};
+use crate::op::{Control, End, Op, SocketOption};
 use crate::operations::Completer;
 use crate::reactor::Completion;
-use crate::task::{Awaits, note};
 
 use super::arrivals::{self, Arrivals, Receiver};
 use super::bytes::Unread;
+use super::departures::{self, Departures, Write};
 use super::descriptor::Descriptor;
 
 /// How many received bytes may wait in a stream that nobody reads before it stops receiving.
@@ -31,24 +30,17 @@ const UNREAD_LIMIT: usize = 64 * 1024;
 /// Each direction has room for one waiting task: a second one that polls the same direction takes the place
 /// of the first, which is then not woken any more.
 pub struct Stream {
-    io: Rc<StreamIo>,
+    pub(super) io: Rc<StreamIo>,
     descriptor: Descriptor,
 }
 
 /// The part of a stream that its operations in flight own together with it.
-struct StreamIo {
-    core: Rc<Core>,
+pub(super) struct StreamIo {
+    pub(super) core: Rc<Core>,
     /// Open for as long as the stream exists; after that, `incoming` is closed and it is not used any more.
-    fd: RawFd,
+    pub(super) fd: RawFd,
     incoming: RefCell<Arrivals<Unread>>,
-    outgoing: RefCell<Outgoing>,
-}
-
-/// Who waits for room in the send buffer, and the operation that does.
-#[derive(Default)]
-struct Outgoing {
-    armed: Option<Token>,
-    writer: Option<Waker>,
+    pub(super) outgoing: RefCell<Departures>,
 }
 
 impl Stream {
@@ -93,32 +85,26 @@ impl Stream {
         Poll::Ready(Ok(read.unwrap_or(0)))
     }
 
-    /// Writes as much of `buf` as the send buffer has room for, or waits until it has some.
+    /// Writes as much of `bytes` as the send buffer has room for, or waits until it has some. Where other tasks are ready
+    /// to run, too, a small write is made with theirs, in the loop's next turn.
+    ///
+    /// Dropping the future leaves open whether anything is written.
     ///
     /// # Errors
     ///
     /// Those of `send(2)`: `BrokenPipe`, `ConnectionReset`, `NotConnected`, ... Never raises `SIGPIPE`.
-    pub fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        let core = &self.io.core;
-        // While the operation waits for room, an attempt would be in vain.
-        if self.io.outgoing.borrow().armed.is_none() {
-            ready!(core.poll_try(cx));
-            match core.with_reactor(|reactor| reactor.send(self.descriptor.as_fd(), buf)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let token = self.io.await_room()?;
-                    self.io.outgoing.borrow_mut().armed = Some(token);
-                }
-                result => return Poll::Ready(result),
-            }
-        }
-        let waker = cx.waker().clone();
-        let replaced = self.io.outgoing.borrow_mut().writer.replace(waker);
-        drop(replaced);
-        note(Awaits::Operation { name: "write", fd: self.io.fd });
-        Poll::Pending
+    pub fn write<'a>(&'a self, bytes: &'a [u8]) -> Write<'a> {
+        Write::new(self, bytes)
+    }
+
+    /// Writes at once as much of `bytes` as the send buffer has room for, or waits until it has some. Until it is ready,
+    /// nothing has been written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::write`].
+    pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        departures::poll(self, cx, bytes)
     }
 
     /// `shutdown(2)`. `Shutdown::Write` says to the peer that no more will be written.
@@ -167,20 +153,7 @@ impl AsFd for Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         arrivals::close(&*self.io);
-        let Outgoing { armed, writer } = self.io.outgoing.take();
-        if let Some(token) = armed {
-            self.io.core.operations.cancel(token);
-        }
-        drop_contained(writer);
-    }
-}
-
-impl StreamIo {
-    fn await_room(self: &Rc<Self>) -> io::Result<Token> {
-        let completer = Rc::clone(self) as Rc<dyn Completer>;
-        // SAFETY: the operation names no memory. Its descriptor is open: this is called by a method of the
-        // stream, whose drop cancels before it closes.
-        unsafe { self.core.start(Op::Writable { fd: self.fd }, completer) }
+        departures::close(&self.io);
     }
 }
 
@@ -206,13 +179,9 @@ impl Receiver for StreamIo {
 
 impl Completer for StreamIo {
     fn complete(self: Rc<Self>, mut completion: Completion) {
-        if self.outgoing.borrow().armed != Some(completion.token) {
+        if !departures::departed(&self, completion.token, completion.result) {
             let chunk = completion.chunk.take();
-            return arrivals::arrived(&self, &completion, chunk);
-        }
-        let Outgoing { writer, .. } = self.outgoing.take();
-        if let Some(writer) = writer {
-            wake_contained(writer);
+            arrivals::arrived(&self, &completion, chunk);
         }
     }
 

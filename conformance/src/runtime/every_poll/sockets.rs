@@ -27,6 +27,7 @@ futures!(
     owned_half_read_exact: "halves::OwnedReadHalf::read_exact",
     write: "stream::TcpStream::write",
     poll_write: "stream::TcpStream::poll_write" "stream::Stream::poll_write",
+    write_beside_others: "departures::Write",
     write_all: "stream::TcpStream::write_all",
     half_write: "halves::WriteHalf::write",
     half_poll_write: "halves::WriteHalf::poll_write",
@@ -85,6 +86,33 @@ async fn write(probe: &Probe) {
 
 async fn poll_write(probe: &Probe) {
     writing(probe, whole, async |stream, buf| poll_fn(|cx| stream.poll_write(cx, buf)).await).await;
+}
+
+/// Each write is staged. One that is dropped may still go out, but neither twice nor behind the next one.
+async fn write_beside_others(probe: &Probe) {
+    const BYTES: &[u8] = b"one--two--three-four--five--";
+    const PIECE: usize = 7;
+    let (near, mut far) = pair().await;
+    let other = spawn(yields(100));
+    let world = Rc::new(Mutex::new((near, 0)));
+    let tested = Rc::clone(&world);
+    let write_pieces = async move {
+        let (stream, written) = &mut *tested.try_lock().unwrap();
+        for piece in BYTES.chunks(PIECE) {
+            *written += stream.write(piece).await.unwrap();
+        }
+    };
+    let ended = probe.drive_a_loan(write_pieces).await;
+    let Ok((mut stream, written)) = Rc::try_unwrap(world).map(Mutex::into_inner) else {
+        panic!("the future under test is gone, and has nothing");
+    };
+    stream.write_all(b"end").await.unwrap();
+    drop(stream);
+    let arrived = read_to_end(&mut far).await;
+    let arrived = arrived.strip_suffix(b"end").expect("what was written last is last");
+    assert!(BYTES.starts_with(arrived) && (written..=written + PIECE).contains(&arrived.len()));
+    assert!(ended.is_none() || arrived.len() == BYTES.len());
+    other.await.unwrap();
 }
 
 async fn write_all(probe: &Probe) {
