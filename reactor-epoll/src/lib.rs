@@ -60,8 +60,8 @@ impl EpollReactor {
     }
 }
 
-// SAFETY: the only memory that an operation names is the address of a connect, which is read while the
-// operation is performed and never after. Chunks are written to by `recv` calls that have returned.
+// SAFETY: the only memory that an operation names is the address of a connect and the bytes of a send, which are
+// read while the operation is performed and never after. Chunks are written to by `recv` calls that have returned.
 unsafe impl Reactor for EpollReactor {
     unsafe fn turn(&mut self, turn: Turn<'_>) -> io::Result<()> {
         let Turn { staged, done, pool, wait } = turn;

@@ -41,7 +41,7 @@ impl Owner {
 ///
 /// # Safety
 ///
-/// The address that an [`Op::Connect`] names is valid.
+/// The address that an [`Op::Connect`] names is valid, as are the bytes of an [`Op::Send`].
 pub(crate) unsafe fn request(flight: &Flight) -> squeue::Entry {
     let request = match flight.op {
         Op::Accept { fd } => opcode::AcceptMulti::new(types::Fd(fd)).flags(libc::SOCK_CLOEXEC).build(),
@@ -59,9 +59,11 @@ pub(crate) unsafe fn request(flight: &Flight) -> squeue::Entry {
         }
         Op::Receive { fd } => opcode::RecvMulti::new(types::Fd(fd), BUFFER_GROUP).build(),
         // With DONTWAIT it fails where it would otherwise wait, so it is over when the kernel has taken it.
-        Op::Send { fd, bytes } => opcode::Send::new(types::Fd(fd), bytes.as_ptr().cast(), bytes.len() as u32)
-            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-            .build(),
+        Op::Send { fd, bytes } => {
+            opcode::Send::new(types::Fd(fd), bytes.as_ptr().cast(), bytes.len().min(i32::MAX as usize) as u32)
+                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+                .build()
+        }
         // A half-closed stream counts as an event to every poll. In many shots it does so only once.
         Op::Writable { fd } => {
             opcode::PollAdd::new(types::Fd(fd), libc::POLLOUT as u32).multi(flight.fallback).build()

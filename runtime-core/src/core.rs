@@ -307,8 +307,8 @@ impl Core {
         let result = self.with_reactor(|reactor| {
             let mut staged = self.operations.staged.borrow_mut();
             let turn = Turn { staged: &mut staged, done: &mut done, pool: &self.pool, wait };
-            // SAFETY: memory that a staged operation names is owned by its completer, which the table of
-            // operations owns until the terminal completion or, failing that, leaks (`shut_down`).
+            // SAFETY: memory that a staged operation names is owned by its completer or by the outbox, which
+            // the operations own until the terminal completion or, failing that, leak (`shut_down`).
             unsafe { reactor.turn(turn) }
         });
         self.inbox.stay_awake();

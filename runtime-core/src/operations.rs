@@ -85,6 +85,7 @@ impl Operations {
         !self.outbox.is_empty()
     }
 
+    /// Whether this operation, which is in flight, is an attempt to write.
     pub(crate) fn is_send(&self, token: Token) -> bool {
         self.table.borrow().get(token.slot()).is_some_and(|entry| entry.in_outbox)
     }

@@ -36,7 +36,7 @@ impl Outbox {
         // SAFETY: `start` is at most `LEN`, so this is inside of the memory or just behind it.
         let place = unsafe { memory.start().add(start) };
         // SAFETY: the memory goes on for `bytes.len()` bytes from here. They are nobody's: what was given out ends at
-        // `used`. `bytes` may lie in this memory, but only before that.
+        // `used`, so `bytes` are elsewhere, too.
         unsafe { place.copy_from_nonoverlapping(NonNull::from(bytes).cast(), bytes.len()) };
         self.used.set(end);
         self.writes.set(self.writes.get() + 1);

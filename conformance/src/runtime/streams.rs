@@ -1,19 +1,23 @@
 //! Bytes through connections: all of them, once, in order.
 
+use std::cell::RefCell;
 use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd};
+use std::pin::pin;
+use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream};
-use carhop::spawn;
 use carhop::time::sleep;
+use carhop::{spawn, yield_now};
 use futures::future::{Either, join, select};
 use futures::poll;
+use socket2::SockRef;
 
 use crate::pattern::{Dice, Pattern};
 
-use super::support::{connection, fill, listener, pair};
+use super::support::{connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
 trials!(
@@ -27,6 +31,9 @@ trials!(
     a_select_of_a_read_and_a_sleep,
     the_number_of_a_closed_socket_is_used_again,
     a_duplicate_keeps_the_connection_open,
+    a_write_alone_and_one_in_company,
+    what_arrived_comes_before_what_was_written,
+    a_write_in_company_without_room,
 );
 
 fn an_echo(env: &Env) {
@@ -240,5 +247,66 @@ fn a_duplicate_keeps_the_connection_open(env: &Env) {
         assert_eq!(&buf, b"for the duplicate");
         drop(duplicate);
         assert_eq!(far.read(&mut [0]).await.unwrap(), 0);
+    });
+}
+
+/// With other tasks ready, a small write is made in the next turn.
+fn a_write_alone_and_one_in_company(env: &Env) {
+    env.run(async {
+        let (mut near, mut far) = pair().await;
+        assert!(poll!(pin!(near.write(b"alone"))).is_ready());
+        spawn(async {});
+        assert!(poll!(pin!(near.write(&[0; 5000]))).is_ready(), "a long one");
+        {
+            let mut write = pin!(near.write(b"in company"));
+            assert!(poll!(&mut write).is_pending());
+            assert_eq!(write.await.unwrap(), 10);
+        }
+        drop(near);
+        let arrived = read_to_end(&mut far).await;
+        assert_eq!(arrived, [&b"alone"[..], &[0; 5000], b"in company"].concat());
+    });
+}
+
+/// In one turn. Otherwise those who are answered first would be the first again and again.
+fn what_arrived_comes_before_what_was_written(env: &Env) {
+    env.run(async {
+        let ((mut near, _far), (mut reading, mut peer)) = (pair().await, pair().await);
+        let trace = Rc::new(RefCell::new(Vec::new()));
+        let read = Rc::clone(&trace);
+        let reader = spawn(async move {
+            reading.read(&mut [0; 9]).await.unwrap();
+            read.borrow_mut().push("arrived");
+        });
+        yield_now().await;
+        peer.write_all(b"early").await.unwrap();
+        spawn(async {});
+        near.write_all(b"staged").await.unwrap();
+        trace.borrow_mut().push("written");
+        reader.await.unwrap();
+        assert_eq!(*trace.borrow(), ["arrived", "written"]);
+    });
+}
+
+/// The stream itself has not seen yet that there is no room.
+fn a_write_in_company_without_room(env: &Env) {
+    env.run(async {
+        let (mut near, mut far) = pair().await;
+        let (block, mut full) = ([0; 1 << 16], 0);
+        // The kernel makes room for a while yet, moving bytes from one end to the other.
+        for _ in 0..3 {
+            while let Ok(count) = SockRef::from(&near).send_with_flags(&block, libc::MSG_DONTWAIT) {
+                full += count;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        let reader = spawn(async move {
+            yield_now().await;
+            read_to_end(&mut far).await
+        });
+        near.write_all(b"the rest").await.unwrap();
+        drop(near);
+        let arrived = reader.await.unwrap();
+        assert_eq!((arrived.len(), &arrived[full..]), (full + 8, &b"the rest"[..]));
     });
 }

@@ -67,7 +67,7 @@ impl Future for Write<'_> {
             self.staged = None;
             return Poll::Ready(result);
         }
-        if io.has_company() && bytes.len() <= STAGED_LEN && io.may_attempt() && !bytes.is_empty() {
+        if (1..=STAGED_LEN).contains(&bytes.len()) && io.may_attempt() && io.has_company() {
             self.staged = io.stage(bytes)?;
         }
         poll(stream, cx, bytes)
