@@ -11,8 +11,8 @@
 //!
 //! The flow: [`options`] and [`scenario`] say what to do. [`environment`] gives server and load a core each
 //! and, as root, a network of their own. [`rounds`] starts [`servers`], one after the other, in turns, has
-//! [`load`] send requests, and [`syscalls`] counted apart from that. [`record`] keeps what came out, and
-//! [`report`] makes a table of it, JSON and plots.
+//! [`load`] send requests, and [`syscalls`] counted apart from that. [`record`] keeps what came out, with
+//! each server's [`standing`] among the others, and [`report`] makes a table of it, JSON and plots.
 //!
 //! The exit code is 0; 1 if anything failed, with the other results printed; 2 after a mistake on the command
 //! line; 130 after ctrl-C, with the results until then.
@@ -27,6 +27,7 @@ mod report;
 mod rounds;
 mod scenario;
 mod servers;
+mod standing;
 mod syscalls;
 
 use std::process::ExitCode;

@@ -11,10 +11,15 @@ use clap::{CommandFactory, Parser};
 use crate::scenario::{Pace, Scenario, Wanted};
 use crate::servers::{self, BuiltIn};
 
+/// How long a round is: enough for some thousand requests.
+const WINDOW: Duration = Duration::from_millis(250);
+/// And for some requests on each connection.
+const WINDOW_OF_A_CONNECTION: Duration = Duration::from_micros(100);
+
 /// Compares echo servers: carhop's on each backend, those of other runtimes, and others.
 ///
 /// Each round starts each server once, in turns, with a load of this program's own, and measures it for a
-/// while. The table has the medians of the rounds.
+/// while. The table has the medians of the rounds, and of the ratios within each round.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub struct Options {
@@ -28,11 +33,13 @@ pub struct Options {
     #[arg(long, value_name = "REQUESTS")]
     rate: Option<NonZeroU64>,
 
-    /// How long to measure a server in each round; it warms up for a quarter of that before.
+    /// How long to measure a server in each round; it warms up for a quarter of that before. Without it, 0.25, and
+    /// 0.0001 more for each connection.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     secs: Option<Duration>,
 
-    /// How many rounds.
+    /// How many rounds: 16, or 8 with --quick. Many short ones say more than few long ones, since each server is
+    /// compared with the others of the same round, and a shared machine changes its speed within seconds.
     #[arg(long)]
     rounds: Option<NonZeroU32>,
 
@@ -45,7 +52,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
 
-    /// Also carhop's servers that spin for 50 us before they sleep. They keep a core busy to answer sooner.
+    /// Also servers that spin before they sleep, carhop's for 50 us. They keep a core busy to answer sooner.
     #[arg(long)]
     pub spin: bool,
 
@@ -65,8 +72,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,
 
-    /// Under a minute for ours, two minutes with all others: --scenario quick --rounds 3 --secs 1, as far as they
-    /// are not given.
+    /// Under a minute for ours, two minutes with all others: --scenario quick --rounds 8, as far as they are not given.
     #[arg(long)]
     quick: bool,
 
@@ -140,12 +146,25 @@ impl Options {
         self.rate.map_or(Pace::Closed, |per_second| Pace::Fixed { per_second })
     }
 
-    pub fn window(&self) -> Duration {
-        self.secs.unwrap_or(Duration::from_secs(if self.quick { 1 } else { 2 }))
+    pub fn window(&self, scenario: Scenario) -> Duration {
+        let connections = u32::try_from(scenario.connections).unwrap_or(u32::MAX);
+        self.secs.unwrap_or_else(|| WINDOW + connections * WINDOW_OF_A_CONNECTION)
+    }
+
+    /// How long each server is measured, in words.
+    pub fn about_rounds(&self) -> String {
+        let length = self.secs.map_or_else(
+            || {
+                let (all, each) = (WINDOW.as_secs_f64(), WINDOW_OF_A_CONNECTION.as_secs_f64());
+                format!("{all} s, and {each} s more for each connection,")
+            },
+            |secs| format!("{} s", secs.as_secs_f64()),
+        );
+        format!("{} rounds of {length} for each server, interleaved", self.rounds())
     }
 
     pub fn rounds(&self) -> u32 {
-        self.rounds.map_or(if self.quick { 3 } else { 5 }, NonZeroU32::get)
+        self.rounds.map_or(if self.quick { 8 } else { 16 }, NonZeroU32::get)
     }
 
     /// Ends the program as clap does after a mistake on the command line.

@@ -1,16 +1,15 @@
 //! What was measured, as JSON has it.
 
-use std::time::Duration;
-
 use bench::program::{self, Versions, median};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::environment::Environment;
-use crate::load::Window;
+use crate::load::{Plan, Window};
 use crate::options::Options;
 use crate::scenario::{Pace, Scenario};
 use crate::servers::{Contender, Skipped};
+use crate::standing::{Standing, standings};
 use crate::syscalls::Syscalls;
 
 /// Everything.
@@ -27,9 +26,10 @@ pub struct Comparison {
 
 #[derive(Serialize)]
 pub struct Settings {
-    pub seconds: f64,
-    pub warm_up_seconds: f64,
     pub rounds: u32,
+    /// How many there are, how long, and in which order.
+    #[serde(skip)]
+    pub about_rounds: String,
     /// Requests a second; `None` if answers bring the next requests.
     pub rate: Option<u64>,
     pub verify: bool,
@@ -42,6 +42,9 @@ pub struct Settings {
 pub struct ScenarioRecord {
     pub name: String,
     pub scenario: Scenario,
+    /// How long a round is.
+    pub seconds: f64,
+    pub warm_up_seconds: f64,
     pub servers: Vec<ServerRecord>,
 }
 
@@ -88,10 +91,9 @@ pub struct Round {
 #[derive(Clone, Serialize)]
 pub struct Summary {
     pub requests_per_second: f64,
-    /// Half the distance of the rounds' extremes, as a fraction of the median. What of, see `ratio`.
-    pub spread: f64,
-    /// Of the best: its requests a second; at a fixed rate, its p99.
-    pub ratio: f64,
+    /// By requests a second; at a fixed rate, by p99.
+    #[serde(flatten)]
+    pub standing: Standing,
     pub p50_us: f64,
     pub p90_us: f64,
     pub p99_us: f64,
@@ -113,9 +115,8 @@ pub struct Percentile {
 impl Comparison {
     pub fn new(options: &Options, environment: Environment, skipped: Vec<Skipped>) -> Self {
         let settings = Settings {
-            seconds: options.window().as_secs_f64(),
-            warm_up_seconds: warm_up(options.window()).as_secs_f64(),
             rounds: options.rounds(),
+            about_rounds: options.about_rounds(),
             rate: match options.pace() {
                 Pace::Closed => None,
                 Pace::Fixed { per_second } => Some(per_second.get()),
@@ -132,30 +133,30 @@ impl Comparison {
     }
 }
 
-/// How long to wait before measuring.
-pub fn warm_up(window: Duration) -> Duration {
-    window / 4
-}
-
 impl ScenarioRecord {
-    pub fn new(scenario: Scenario, contenders: &[Contender]) -> Self {
-        let servers = contenders.iter().map(ServerRecord::new).collect();
-        Self { name: scenario.to_string(), scenario, servers }
+    pub fn new(plan: &Plan<'_>, contenders: &[Contender]) -> Self {
+        Self {
+            name: plan.scenario.to_string(),
+            scenario: plan.scenario,
+            seconds: plan.window.as_secs_f64(),
+            warm_up_seconds: plan.warm_up().as_secs_f64(),
+            servers: contenders.iter().map(ServerRecord::new).collect(),
+        }
     }
 
     /// Makes the summaries, when there will be no more rounds.
     pub fn summarise(&mut self, pace: Pace) {
-        for server in &mut self.servers {
-            server.summarise(pace);
-        }
-        let quality = |summary: &Summary| match pace {
-            Pace::Closed => summary.requests_per_second,
-            Pace::Fixed { .. } => 1.0 / summary.p99_us,
+        self.servers.iter_mut().for_each(ServerRecord::summarise);
+        let quality = |round: &Round| match pace {
+            Pace::Closed => round.requests_per_second,
+            Pace::Fixed { .. } => 1.0 / round.p99_us,
         };
-        let summaries = || self.servers.iter().filter_map(|server| server.summary.as_ref());
-        let best = summaries().map(quality).fold(f64::MIN_POSITIVE, f64::max);
-        for summary in self.servers.iter_mut().filter_map(|server| server.summary.as_mut()) {
-            summary.ratio = quality(summary) / best;
+        let qualities = |server: &ServerRecord| server.rounds.iter().map(quality).collect();
+        let standings = standings(&self.servers.iter().map(qualities).collect::<Vec<_>>());
+        for (server, standing) in self.servers.iter_mut().zip(standings) {
+            if let Some(summary) = &mut server.summary {
+                summary.standing = standing;
+            }
         }
     }
 }
@@ -179,21 +180,16 @@ impl ServerRecord {
         self.latency += latency;
     }
 
-    fn summarise(&mut self, pace: Pace) {
+    fn summarise(&mut self) {
         if self.rounds.is_empty() {
             return;
         }
         let column =
             |of: &dyn Fn(&Round) -> Option<f64>| self.rounds.iter().filter_map(of).collect::<Vec<f64>>();
         let median_of = |of: fn(&Round) -> f64| median(column(&|round| Some(of(round)))).unwrap_or(0.0);
-        let compared = match pace {
-            Pace::Closed => column(&|round| Some(round.requests_per_second)),
-            Pace::Fixed { .. } => column(&|round| Some(round.p99_us)),
-        };
         self.summary = Some(Summary {
             requests_per_second: median_of(|round| round.requests_per_second),
-            spread: spread(compared),
-            ratio: 1.0,
+            standing: Standing::default(),
             p50_us: median_of(|round| round.p50_us),
             p90_us: median_of(|round| round.p90_us),
             p99_us: median_of(|round| round.p99_us),
@@ -248,23 +244,11 @@ fn distribution(latency: &Histogram<u64>) -> Vec<Percentile> {
     enough.map(point).collect()
 }
 
-fn spread(values: Vec<f64>) -> f64 {
-    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-    let high = values.iter().copied().fold(0.0, f64::max);
-    median(values).map_or(0.0, |median| (high - low) / 2.0 / median)
-}
-
 #[cfg(test)]
 mod tests {
     use hdrhistogram::Histogram;
 
-    use super::{distribution, spread};
-
-    #[test]
-    fn a_spread_is_half_of_what_lies_between() {
-        assert_eq!(spread(vec![100.0]), 0.0);
-        assert_eq!(spread(vec![90.0, 100.0, 120.0]), 0.15);
-    }
+    use super::distribution;
 
     #[test]
     fn a_distribution_ends_where_requests_do() {

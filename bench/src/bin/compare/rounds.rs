@@ -6,10 +6,10 @@ use std::time::Duration;
 use bench::program::{Failure, Interrupt, Progress};
 use hdrhistogram::Histogram;
 
-use crate::environment::allow_descriptors;
+use crate::environment::Environment;
 use crate::load::{Load, Plan};
 use crate::options::Options;
-use crate::record::{Comparison, Round, ScenarioRecord, ServerRecord, warm_up};
+use crate::record::{Comparison, Round, ScenarioRecord, ServerRecord};
 use crate::scenario::Scenario;
 use crate::servers::{Contender, Process, usage};
 use crate::syscalls::{self, Syscalls};
@@ -44,13 +44,14 @@ impl<'a> Rounds<'a> {
             let plan = Plan {
                 scenario,
                 pace: self.options.pace(),
+                window: self.options.window(scenario),
                 verify: self.options.verify,
                 spin: comparison.environment.cores.apart(),
                 patience: self.options.patience,
                 interrupt: self.interrupt,
             };
-            let mut record = ScenarioRecord::new(scenario, self.contenders);
-            let result = self.scenario(&plan, comparison.environment.cores.server, &mut record);
+            let mut record = ScenarioRecord::new(&plan, self.contenders);
+            let result = self.scenario(&plan, &comparison.environment, &mut record);
             record.summarise(plan.pace);
             comparison.scenarios.push(record);
             result?;
@@ -61,19 +62,20 @@ impl<'a> Rounds<'a> {
     fn scenario(
         &self,
         plan: &Plan<'_>,
-        core: Option<usize>,
+        environment: &Environment,
         record: &mut ScenarioRecord,
     ) -> Result<(), Interrupted> {
-        if let Err(why) = allow_descriptors(plan.scenario.connections) {
+        if let Err(why) = environment.prepare_for(plan.scenario) {
             self.progress.complain(format_args!("{}: {why}", record.name));
             self.progress.done(self.contenders.len() * (self.options.rounds() as usize + 1));
             record.servers.iter_mut().for_each(|server| server.failure = Some(why.clone()));
             return Ok(());
         }
+        let core = environment.cores.server;
         for round in 1..=self.options.rounds() {
             self.each(record, &format!("round {round}"), |server| {
                 let mut process = Process::start(&server.contender, core, plan.patience, plan.interrupt)?;
-                let result = measure(&process, plan, self.options.window());
+                let result = measure(&process, plan);
                 let (round, latency) = result.map_err(|failure| process.explain(failure))?;
                 server.add(round, &latency);
                 Ok(())
@@ -81,7 +83,7 @@ impl<'a> Rounds<'a> {
         }
         self.each(record, "system calls", |server| {
             let mut process = Process::start(&server.contender, core, plan.patience, plan.interrupt)?;
-            let result = count_syscalls(&process, plan, self.options.window());
+            let result = count_syscalls(&process, plan);
             server.syscalls = Some(result.map_err(|failure| process.explain(failure))?);
             Ok(())
         })
@@ -115,11 +117,11 @@ impl<'a> Rounds<'a> {
 }
 
 /// One server in one round.
-fn measure(process: &Process, plan: &Plan<'_>, window: Duration) -> Result<(Round, Histogram<u64>), Failure> {
+fn measure(process: &Process, plan: &Plan<'_>) -> Result<(Round, Histogram<u64>), Failure> {
     let mut load = Load::connect(process.port(), plan)?;
     let processes = usage::processes(process.group());
     let mut cpu = Vec::with_capacity(2);
-    let window = load.run(warm_up(window), window, &mut || cpu.push(usage::cpu_ns(&processes)))?;
+    let window = load.run(plan.warm_up(), plan.window, &mut || cpu.push(usage::cpu_ns(&processes)))?;
     let resident = usage::resident_bytes(&processes);
     load.finish()?;
     let cpu_ns = match cpu[..] {
@@ -130,11 +132,11 @@ fn measure(process: &Process, plan: &Plan<'_>, window: Duration) -> Result<(Roun
 }
 
 /// Counts system calls apart from the rounds, because it slows the server down.
-fn count_syscalls(process: &Process, plan: &Plan<'_>, window: Duration) -> Result<Syscalls, Failure> {
+fn count_syscalls(process: &Process, plan: &Plan<'_>) -> Result<Syscalls, Failure> {
     const ENOUGH: Duration = Duration::from_millis(500);
     let mut load = Load::connect(process.port(), plan)?;
     // Every request between attaching and detaching is counted, so there is nothing to warm up for.
     syscalls::count(&usage::processes(process.group()), || {
-        Ok(load.run(Duration::ZERO, window.min(ENOUGH), &mut || {})?.all_answers)
+        Ok(load.run(Duration::ZERO, plan.window.min(ENOUGH), &mut || {})?.all_answers)
     })
 }

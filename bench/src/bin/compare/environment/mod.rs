@@ -10,8 +10,10 @@ use bench::program::{Failure, Machine};
 use serde::Serialize;
 
 pub use cores::{Cores, pinned_to};
-pub use limits::allow_descriptors;
+use limits::allow_descriptors;
 pub use network::Network;
+
+use crate::scenario::Scenario;
 
 /// What holds for all measurements of a run.
 #[derive(Serialize)]
@@ -28,6 +30,12 @@ impl Environment {
         let cores = Cores::choose();
         let network = Network::prepare(own_network, cores.server)?;
         Ok(Self { machine: Machine::look(), cores, network })
+    }
+
+    /// Makes it fit for a scenario, or says why it cannot.
+    pub fn prepare_for(&self, scenario: Scenario) -> Result<(), String> {
+        allow_descriptors(scenario.connections)?;
+        self.network.receive(scenario).map_err(|error| format!("where receives are processed: {error}"))
     }
 }
 

@@ -12,13 +12,16 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with};
 use serde::Serialize;
 
+use crate::scenario::Scenario;
+
 /// What the connections go through.
 #[derive(Serialize)]
 pub struct Network {
     /// Whether it is a namespace of its own.
     pub own_namespace: bool,
     pub congestion_control: Option<String>,
-    /// The core on which the kernel processes what arrives; otherwise it does so on the core of whoever sends.
+    /// The core on which the kernel processes what arrives, see [`Network::receive`]; otherwise it does so on the core
+    /// of whoever sends.
     pub receives_on_core: Option<usize>,
     /// What could not be had, and why.
     pub notes: Vec<String>,
@@ -49,7 +52,7 @@ impl Network {
                 notes.push(format!("{CONGESTION_CONTROL} cannot be set: {error}"));
             }
             if let Some(core) = server_core {
-                match receive_on(core) {
+                match receive_on(&mask(core)) {
                     Ok(()) => receives_on_core = Some(core),
                     Err(error) => notes.push(format!("receive processing stays with the sender: {error}")),
                 }
@@ -58,6 +61,16 @@ impl Network {
         let congestion_control =
             fs::read_to_string(CONGESTION_CONTROL).ok().map(|text| text.trim().to_owned());
         Ok(Self { own_namespace, congestion_control, receives_on_core, notes })
+    }
+
+    /// Has what arrives processed where this scenario wants it. On the server's core the server is the limit and not
+    /// the load. With one connection nobody is: there it would only be one more interrupt between the cores.
+    pub fn receive(&self, scenario: Scenario) -> io::Result<()> {
+        match self.receives_on_core {
+            Some(core) if scenario.connections > 1 => receive_on(&mask(core)),
+            Some(_) => receive_on(NO_CORE),
+            None => Ok(()),
+        }
     }
 }
 
@@ -93,8 +106,8 @@ fn set_up_loopback() -> io::Result<()> {
     }
 }
 
-/// Has the kernel process on `core` what arrives on the loopback interface.
-fn receive_on(core: usize) -> io::Result<()> {
+/// Has the kernel process on a core of the set `cores` what arrives on the loopback interface.
+fn receive_on(cores: &str) -> io::Result<()> {
     // The /sys that is mounted shows the interfaces of the namespace in which it was. This one shows ours,
     // and is gone when it is closed.
     let sysfs = fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
@@ -102,11 +115,14 @@ fn receive_on(core: usize) -> io::Result<()> {
     let sysfs = fsmount(&sysfs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
     let path = "devices/virtual/net/lo/queues/rx-0/rps_cpus";
     let file = openat(&sysfs, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-    rustix::io::write(&file, mask(core).as_bytes())?;
+    rustix::io::write(&file, cores.as_bytes())?;
     Ok(())
 }
 
-/// A set of cores as the kernel reads it: words of 32 bits in hexadecimal, the highest first.
+/// The empty set: what arrives is processed on the core of whoever sends.
+const NO_CORE: &str = "0";
+
+/// The set of one core as the kernel reads it: words of 32 bits in hexadecimal, the highest first.
 fn mask(core: usize) -> String {
     let lower = ",00000000".repeat(core / 32);
     format!("{:x}{lower}", 1_u32 << (core % 32))
@@ -119,7 +135,7 @@ impl fmt::Display for Network {
         let congestion_control = self.congestion_control.as_deref().unwrap_or("unknown");
         write!(f, "{namespace}, congestion control {congestion_control}")?;
         if let Some(core) = self.receives_on_core {
-            write!(f, ", receive processing on core {core}")?;
+            write!(f, ", receive processing on core {core} where there are several connections")?;
         }
         self.notes.iter().try_for_each(|note| write!(f, "\nnote: {note}"))
     }

@@ -29,6 +29,8 @@ pub use window::{Span, Window};
 pub struct Plan<'a> {
     pub scenario: Scenario,
     pub pace: Pace,
+    /// How long to measure.
+    pub window: Duration,
     /// Whether to check each byte that comes back.
     pub verify: bool,
     /// Whether to ask for events again and again instead of sleeping, so that what is measured does not have
@@ -37,6 +39,13 @@ pub struct Plan<'a> {
     /// How long to wait when nothing comes back.
     pub patience: Duration,
     pub interrupt: &'a Interrupt,
+}
+
+impl Plan<'_> {
+    /// How long to wait before measuring.
+    pub fn warm_up(&self) -> Duration {
+        self.window / 4
+    }
 }
 
 /// Clients that are connected.

@@ -22,11 +22,8 @@ fn about(comparison: &Comparison) -> Vec<String> {
     lines.extend(environment.to_string().lines().map(str::to_owned));
     let optimized = if versions.optimized { "" } else { ", without optimisation: these figures say nothing" };
     lines.push(format!("carhop {}, built by {}{optimized}", versions.carhop, versions.rustc));
-    let Settings { rounds, seconds, warm_up_seconds, .. } = settings;
     let verify = if settings.verify { "; the load checks each byte, which costs it time" } else { "" };
-    lines.push(format!(
-        "{rounds} rounds of {seconds} s for each server, after {warm_up_seconds} s of warming up, interleaved{verify}"
-    ));
+    lines.push(format!("{}, after a quarter of that of warming up{verify}", settings.about_rounds));
     lines
 }
 

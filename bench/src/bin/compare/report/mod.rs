@@ -45,8 +45,7 @@ pub fn list() {
 pub fn heading(options: &Options, environment: &Environment) {
     warn_if_slow();
     say(environment);
-    let (rounds, seconds) = (options.rounds(), options.window().as_secs_f64());
-    say(format_args!("{rounds} rounds of {seconds} s for each server, interleaved\n"));
+    say(format_args!("{}\n", options.about_rounds()));
 }
 
 /// What the user wants beside the table.

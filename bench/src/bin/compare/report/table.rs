@@ -11,7 +11,7 @@ use crate::servers::Kind;
 
 /// After the name of the server there are numbers.
 pub const COLUMNS: [&str; 12] = [
-    "server", "req/s", "±", "of best", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
+    "server", "req/s", "of best", "±", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
     "resident",
 ];
 
@@ -52,13 +52,13 @@ pub fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len
         cells[1] = if server.failure.is_some() { "failed".to_owned() } else { dash() };
         return cells;
     };
-    let Summary { requests_per_second, spread, ratio, p50_us, p90_us, p99_us, p999_us, max_us, .. } = summary;
+    let Summary { requests_per_second, standing, p50_us, p90_us, p99_us, p999_us, max_us, .. } = summary;
     let incomplete = if server.rounds.len() < settings.rounds as usize { " (!)" } else { "" };
     [
         format!("{name}{incomplete}"),
         grouped(*requests_per_second),
-        if server.rounds.len() > 1 { format!("{:.1}%", spread * 100.0) } else { dash() },
-        format!("{ratio:.2}"),
+        format!("{:.2}", standing.ratio),
+        standing.ratio_error.map_or_else(dash, |error| format!("{:.1}%", error * 100.0)),
         digits(*p50_us),
         digits(*p90_us),
         digits(*p99_us),
@@ -70,15 +70,15 @@ pub fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len
     ]
 }
 
+/// What the columns are.
+const MEDIANS: &str = "of the best, within each round, and the standard error of that; all else are medians of the rounds \
+                       (max: of all); CPU and syscalls are for each request";
+
 /// What the figures do not say themselves.
 pub fn notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![match comparison.settings.rate {
-        None => "medians of the rounds (max: of all); ± and of best are about req/s; CPU and syscalls are for each request"
-            .to_owned(),
-        Some(rate) => format!(
-            "at {rate} requests/s, latency from when each was due; medians of the rounds (max: of all); ± and of \
-             best are about p99; CPU and syscalls are for each request"
-        ),
+        None => format!("req/s {MEDIANS}"),
+        Some(rate) => format!("at {rate} requests/s, latency from when each was due; p99 {MEDIANS}"),
     }];
     notes.extend(kinds(comparison));
     for scenario in &comparison.scenarios {

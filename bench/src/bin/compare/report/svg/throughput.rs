@@ -96,7 +96,7 @@ fn bar(
     let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
     let range = vec![(scale.x(least), middle), (scale.x(most), middle)];
     area.draw(&PathElement::new(range, BLACK.stroke_width(2)))?;
-    let figure = format!("{} ({:.2})", grouped(rate), subject.summary.ratio);
+    let figure = format!("{} ({:.2})", grouped(rate), subject.summary.standing.ratio);
     area.draw(&Text::new(figure, (scale.x(most) + 10, middle), text(HPos::Left)))?;
     Ok(())
 }

@@ -20,6 +20,10 @@ pub const SERVERS: &[BuiltIn] = &[
     peer("tokio-uring", "io_uring", tokio_uring::serve),
     peer("smol", "epoll; an executor for one thread", smol::serve),
     by_hand("naive-epoll", "read and answer, event by event", by_hand::naive_epoll),
+    BuiltIn {
+        spins: true,
+        ..by_hand("naive-epoll-spin", "the same, and never sleeps", by_hand::naive_epoll_spin)
+    },
     by_hand("phased-epoll", "read from all that are ready, then answer all", by_hand::phased_epoll),
     by_hand("multishot-uring", "many results for each request, and few buffers", by_hand::multishot_uring),
 ];

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::retry_on_intr;
 
@@ -10,13 +11,22 @@ use super::connections::{Connection, Connections, LISTENER, Poller};
 use crate::servers::READ_BUFFER;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
+    run(addr, None)
+}
+
+/// The same, but it asks again instead of sleeping.
+pub fn serve_spinning(addr: SocketAddr) -> io::Result<()> {
+    run(addr, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))
+}
+
+fn run(addr: SocketAddr, timeout: Option<&Timespec>) -> io::Result<()> {
     let poller = Poller::listen(addr)?;
     let mut connections = Connections::default();
     let mut events: Vec<Event> = Vec::with_capacity(1024);
     let mut buf = vec![0; READ_BUFFER];
     loop {
         events.clear();
-        retry_on_intr(|| epoll::wait(&poller.epoll, rustix::buffer::spare_capacity(&mut events), None))?;
+        retry_on_intr(|| epoll::wait(&poller.epoll, rustix::buffer::spare_capacity(&mut events), timeout))?;
         for event in &events {
             let key = event.data.u64();
             if key == LISTENER {
