@@ -158,11 +158,8 @@ async fn accept(listener: TcpListener, clients: Rc<Clients>, ticket: mpsc::Unbou
 /// Sends back what `stream` brings until it ends.
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
-    let mut buf = [0; 4096];
-    loop {
-        match stream.read(&mut buf).await? {
-            0 => return Ok(()),
-            n => stream.write_all(&buf[..n]).await?,
-        }
+    while let Some(chunk) = stream.read_chunk().await? {
+        stream.write_chunk(chunk).await?;
     }
+    Ok(())
 }

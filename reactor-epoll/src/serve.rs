@@ -19,6 +19,9 @@ use crate::table::{Descriptor, Reader, Waiting, Writer};
 /// are there.
 const ACCEPTS: usize = 64;
 
+/// After so many bytes a turn receives no more, so that they are still in a processor's cache when they are read.
+const RECEIVED_LEN: usize = 128 * 1024;
+
 /// Readable descriptors that an operation waits on, in the order in which that came to be.
 ///
 /// A descriptor whose operation was cancelled stays until its turn comes.
@@ -109,20 +112,26 @@ impl EpollReactor {
         }
     }
 
-    /// Receives one chunk from each descriptor in the queue, as far as the pool's chunks go.
+    /// Receives one chunk from each descriptor in the queue, until it is enough for a turn or the pool has no more chunks.
     pub(crate) fn receive(&mut self, pool: &Rc<Pool>, done: &mut Vec<Completion>) {
+        let mut left = RECEIVED_LEN;
         for _ in 0..self.ready.receives.len() {
             let Some(chunk) = pool.take() else { return };
             let Some(fd) = self.ready.receives.pop_front() else { return };
             let descriptor = self.table.get(fd);
             descriptor.in_receives = false;
+            let (mut count, then) = receive_chunk(descriptor, chunk, done);
             // The end of a stream comes in the same turn as its last bytes.
-            if receive_chunk(descriptor, chunk, done) == Then::ReadOn
+            if then == Then::ReadOn
                 && let Some(chunk) = pool.take()
             {
-                receive_chunk(descriptor, chunk, done);
+                count += receive_chunk(descriptor, chunk, done).0;
             }
             self.ready.add(fd, descriptor);
+            left = left.saturating_sub(count);
+            if left == 0 {
+                return;
+            }
         }
     }
 }
@@ -136,11 +145,11 @@ enum Then {
     ReadOn,
 }
 
-/// Receives once, if the descriptor is still readable and something still wants it read.
-fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<Completion>) -> Then {
+/// Receives once, if the descriptor is still readable and something still wants it read. How many bytes, and what next.
+fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<Completion>) -> (usize, Then) {
     let (true, Some(Reader::Receive(Waiting { token, fd }))) = (descriptor.readable, descriptor.reader)
     else {
-        return Then::Yield;
+        return (0, Then::Yield);
     };
     let space = chunk.space();
     let room = space.len();
@@ -154,11 +163,12 @@ fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<C
             done.push(Completion { token, result: count as i32, more: true, chunk: Some(chunk) });
             if count < room {
                 if descriptor.read_on || !descriptor.short_means_drained {
-                    return Then::ReadOn;
+                    return (count, Then::ReadOn);
                 }
                 // Whatever came after the last wait has raised an edge, or will.
                 descriptor.readable = false;
             }
+            return (count, Then::Yield);
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             descriptor.readable = false;
@@ -169,5 +179,5 @@ fn receive_chunk(descriptor: &mut Descriptor, mut chunk: Chunk, done: &mut Vec<C
             done.push(terminal(token, Err(error)));
         }
     }
-    Then::Yield
+    (0, Then::Yield)
 }

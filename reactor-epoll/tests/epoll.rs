@@ -10,6 +10,7 @@ use std::os::unix::net::UnixStream;
 
 use rig::{CHUNK_LEN, CHUNKS, Rig, bytes, results};
 use runtime_core::op::Op;
+use runtime_core::pool::Pool;
 use runtime_core::reactor::{Reactor, Wait};
 use socket2::{MsgHdr, SockRef};
 
@@ -331,5 +332,22 @@ fn refuse(syscall: libc::c_long, errno: i32) {
     unsafe {
         assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
         assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter), 0);
+    }
+}
+
+/// What is received is still in a processor's cache when it is read.
+#[test]
+fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
+    const LEN: usize = 64 * 1024;
+    let mut rig = Rig::with_pool(Pool::new(4, LEN));
+    let pairs = [(); 4].map(|()| UnixStream::pair().unwrap());
+    for (server, client) in &pairs {
+        SockRef::from(client).set_send_buffer_size(2 * LEN).unwrap();
+        (&*client).write_all(&[0; LEN]).unwrap();
+        rig.receive(server.as_raw_fd());
+    }
+    for _ in 0..2 {
+        let done = rig.turn(Wait::Forever);
+        assert_eq!(done.iter().map(|completion| completion.result).collect::<Vec<_>>(), [LEN as i32; 2]);
     }
 }

@@ -151,12 +151,15 @@ impl UringReactor {
     /// Lends chunks of the pool to the kernel, and as many parked receives as there are chunks go on.
     ///
     /// Two for each receive is enough for all to have a result in one turn. More would only let one socket that
-    /// is never short of data take them all, as a multishot receive goes on while there are chunks.
+    /// is never short of data take them all, as a multishot receive goes on while there are chunks. And never more than
+    /// half of the pool: readers hold the other half, and the fewer there are in use, the more of them are in a
+    /// processor's cache.
     fn feed(&mut self, pool: &Rc<Pool>) {
         self.flights.next_round();
         let Some(buffers) = &mut self.buffers else { return };
         assert!(Rc::ptr_eq(buffers.pool(), pool), "a reactor serves one pool");
-        buffers.fill(LENT_AT_LEAST.max(2 * self.flights.receives()));
+        let at_least = LENT_AT_LEAST.max(2 * self.flights.receives());
+        buffers.fill(at_least.min(usize::from(pool.chunks()).div_ceil(2)));
         for _ in 0..buffers.available() {
             let Some(token) = self.flights.resume() else { break };
             self.start(token);

@@ -32,7 +32,9 @@ pub(crate) struct Operations {
     pub(crate) staged: RefCell<Vec<(Token, Op)>>,
     unsettled: RefCell<Vec<Rc<dyn Completer>>>,
     pub(crate) endings: Endings,
-    /// What staged writes are to write.
+    /// How many attempts to write are in flight.
+    sends: Cell<usize>,
+    /// What they are to write, as far as it is copied.
     outbox: Rc<Outbox>,
     ignore: Rc<Ignore>,
 }
@@ -40,7 +42,9 @@ pub(crate) struct Operations {
 struct Entry {
     generation: u32,
     name: &'static str,
-    /// Its bytes are in the outbox until it ends.
+    /// It is an attempt to write.
+    sends: bool,
+    /// What it writes is in the outbox until it ends.
     in_outbox: bool,
     /// The epoch in which it was asked to end.
     ending: Option<u64>,
@@ -55,6 +59,7 @@ impl Operations {
             staged: RefCell::new(Vec::new()),
             unsettled: RefCell::new(Vec::new()),
             endings: Endings::default(),
+            sends: Cell::new(0),
             outbox: Rc::default(),
             ignore: Rc::new(Ignore),
         }
@@ -64,13 +69,13 @@ impl Operations {
     ///
     /// # Safety
     ///
-    /// Memory that `op` names is owned by `completer`, which neither moves nor changes it before the terminal
-    /// completion. Its descriptor stays open until then, or until the op is cancelled and then closed.
+    /// Memory that `op` names is not freed, moved or changed before the terminal completion: `completer` owns it, or
+    /// whoever owns it hands it to `completer` rather than let go of it. Its descriptor stays open until then, or until the op is cancelled and then closed.
     pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> Token {
         self.enter(op, completer, false)
     }
 
-    /// Stages an attempt to write, of a copy of `bytes`. `None` if so much is staged already that there is no room.
+    /// Stages an attempt to write a copy of `bytes`. `None` if so much is staged already that there is no room.
     ///
     /// # Safety
     ///
@@ -82,18 +87,20 @@ impl Operations {
 
     /// Whether the next turn has an attempt to write to make.
     pub(crate) fn any_send(&self) -> bool {
-        !self.outbox.is_empty()
+        self.sends.get() > 0
     }
 
     /// Whether this operation, which is in flight, is an attempt to write.
     pub(crate) fn is_send(&self, token: Token) -> bool {
-        self.table.borrow().get(token.slot()).is_some_and(|entry| entry.in_outbox)
+        self.table.borrow().get(token.slot()).is_some_and(|entry| entry.sends)
     }
 
     fn enter(&self, op: Op, completer: Rc<dyn Completer>, in_outbox: bool) -> Token {
         let generation = self.generation.get().wrapping_add(1);
         self.generation.set(generation);
-        let entry = Entry { generation, name: op.name(), in_outbox, ending: None, completer };
+        let sends = matches!(op, Op::Send { .. });
+        self.sends.set(self.sends.get() + usize::from(sends));
+        let entry = Entry { generation, name: op.name(), sends, in_outbox, ending: None, completer };
         let slot = self.table.borrow_mut().insert(entry);
         let token = Token::new(slot as u32, generation);
         self.staged.borrow_mut().push((token, op));
@@ -140,6 +147,7 @@ impl Operations {
                         (Rc::clone(&entry.completer), entry.ending)
                     } else {
                         let entry = table.remove(slot);
+                        self.sends.set(self.sends.get() - usize::from(entry.sends));
                         if entry.in_outbox {
                             self.outbox.remove();
                         }

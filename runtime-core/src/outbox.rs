@@ -22,11 +22,6 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Whether no write is staged.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.writes.get() == 0
-    }
-
     /// Copies `bytes`, if there is room. They stay where they are, and as they are, until [`Outbox::remove`] has been
     /// called once for each time that this has found room.
     pub(crate) fn insert(&self, bytes: &[u8]) -> Option<NonNull<[u8]>> {
@@ -46,7 +41,7 @@ impl Outbox {
     /// A write whose bytes are here has ended.
     pub(crate) fn remove(&self) {
         self.writes.set(self.writes.get() - 1);
-        if self.is_empty() {
+        if self.writes.get() == 0 {
             self.used.set(0);
         }
     }

@@ -106,6 +106,11 @@ impl Chunk {
         unsafe { slice::from_raw_parts_mut(start.as_ptr(), self.pool.chunk_len) }
     }
 
+    /// Whether the pool is so short of chunks that nobody should keep this one for long.
+    pub(crate) fn is_scarce(&self) -> bool {
+        self.pool.is_short()
+    }
+
     /// Says that the first `len` bytes count.
     ///
     /// # Panics

@@ -7,7 +7,7 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use runtime_core::socket::Stream;
+use runtime_core::socket::{Chunk, Stream};
 
 use super::stream::TcpStream;
 
@@ -31,6 +31,15 @@ impl ReadHalf<'_> {
     /// As [`TcpStream::read_exact`].
     pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
         read_exact(self.0, buf).await
+    }
+
+    /// See [`TcpStream::read_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::read`].
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        read_chunk(self.0).await
     }
 
     /// See [`TcpStream::read`]. Only the task that polled last is woken.
@@ -59,6 +68,15 @@ impl WriteHalf<'_> {
     /// As [`TcpStream::write_all`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         write_all(self.0, buf).await
+    }
+
+    /// See [`TcpStream::write_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::write`].
+    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
+        write_chunk(self.0, chunk).await
     }
 
     /// See [`TcpStream::write`]. Only the task that polled last is woken.
@@ -96,6 +114,15 @@ impl OwnedReadHalf {
     /// As [`TcpStream::read_exact`].
     pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
         read_exact(self.0.stream(), buf).await
+    }
+
+    /// See [`TcpStream::read_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::read`].
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        read_chunk(self.0.stream()).await
     }
 
     /// See [`TcpStream::read`]. Only the task that polled last is woken.
@@ -141,6 +168,15 @@ impl OwnedWriteHalf {
     /// As [`TcpStream::write_all`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         write_all(self.stream.stream(), buf).await
+    }
+
+    /// See [`TcpStream::write_chunk`].
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::write`].
+    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
+        write_chunk(self.stream.stream(), chunk).await
     }
 
     /// See [`TcpStream::write`]. Only the task that polled last is woken.
@@ -226,6 +262,10 @@ pub(super) async fn read_exact(stream: &Stream, mut buf: &mut [u8]) -> io::Resul
     Ok(())
 }
 
+pub(super) async fn read_chunk(stream: &Stream) -> io::Result<Option<Chunk>> {
+    poll_fn(|cx| stream.poll_chunk(cx)).await
+}
+
 pub(super) async fn write(stream: &Stream, buf: &[u8]) -> io::Result<usize> {
     stream.write(buf).await
 }
@@ -236,4 +276,8 @@ pub(super) async fn write_all(stream: &Stream, mut buf: &[u8]) -> io::Result<()>
         buf = &buf[n..];
     }
     Ok(())
+}
+
+pub(super) async fn write_chunk(stream: &Stream, chunk: Chunk) -> io::Result<()> {
+    stream.write_chunk(chunk).await
 }

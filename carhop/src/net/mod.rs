@@ -11,4 +11,5 @@ mod stream;
 pub use addr::{ToSocketAddrs, lookup_host};
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use listener::TcpListener;
+pub use runtime_core::socket::Chunk;
 pub use stream::TcpStream;

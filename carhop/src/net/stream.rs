@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
 use runtime_core::op::{End, SocketOption};
-use runtime_core::socket::{self, Stream};
+use runtime_core::socket::{self, Chunk, Stream};
 use socket2::SockAddr;
 
 use super::addr::{ToSocketAddrs, first_success, resolve};
@@ -76,6 +76,31 @@ impl TcpStream {
         halves::read(&self.0, buf).await
     }
 
+    /// Reads what has arrived, as it came, without copying it; `None` at the end of the stream.
+    ///
+    /// An idle connection needs no buffer for this, and many have one in the processor's cache.
+    ///
+    /// ```
+    /// use carhop::net::TcpStream;
+    ///
+    /// /// Sends back what `stream` brings until it ends.
+    /// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+    ///     while let Some(chunk) = stream.read_chunk().await? {
+    ///         stream.write_chunk(chunk).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// Dropping the future loses nothing: what arrives waits in the stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::read`].
+    pub async fn read_chunk(&mut self) -> io::Result<Option<Chunk>> {
+        halves::read_chunk(&self.0).await
+    }
+
     /// Fills `buf`. Dropping the future loses the bytes that it has already put there.
     ///
     /// # Errors
@@ -104,6 +129,18 @@ impl TcpStream {
     /// As [`TcpStream::write`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
         halves::write_all(&self.0, buf).await
+    }
+
+    /// Writes all of `chunk`, without copying it. A `Vec<u8>` is a chunk, too, with [`Chunk::from`].
+    ///
+    /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves open
+    /// how much of it was written.
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::write`].
+    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
+        halves::write_chunk(&self.0, chunk).await
     }
 
     /// See [`TcpStream::read`]. Only the task that polled last is woken.

@@ -12,6 +12,7 @@ mod callbacks;
 mod cancel;
 mod chains;
 mod channels;
+mod chunks;
 mod cloned_wakers;
 mod condvars;
 mod connect;
@@ -114,6 +115,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("condvars", condvars::TRIALS),
     ("barriers", barriers::TRIALS),
     ("streams", streams::TRIALS),
+    ("chunks", chunks::TRIALS),
     ("halves", halves::TRIALS),
     ("endings", endings::TRIALS),
     ("listeners", listeners::TRIALS),
@@ -147,6 +149,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("every_poll::time", every_poll::time::TRIALS),
     ("every_poll::net", every_poll::net::TRIALS),
     ("every_poll::sockets", every_poll::sockets::TRIALS),
+    ("every_poll::chunks", every_poll::chunks::TRIALS),
 ];
 
 /// Everything that the runtime must do on `backend`.

@@ -24,8 +24,12 @@ pub struct Rig {
 
 impl Rig {
     pub fn new() -> Self {
+        Self::with_pool(Pool::new(CHUNKS, CHUNK_LEN))
+    }
+
+    pub fn with_pool(pool: Rc<Pool>) -> Self {
         let reactor = EpollReactor::new().expect("epoll is there");
-        Self { reactor, pool: Pool::new(CHUNKS, CHUNK_LEN), staged: Vec::new(), slots: 0 }
+        Self { reactor, pool, staged: Vec::new(), slots: 0 }
     }
 
     pub fn stage(&mut self, op: Op) -> Token {

@@ -44,7 +44,7 @@ fn a_dropped_reactor_gives_all_chunks_back() {
             send(there, b"unseen");
         }
         let Rig { reactor, pool, .. } = rig;
-        assert_eq!(pool.available(), 0);
+        assert_eq!(pool.available(), 4, "half of them are lent");
 
         drop(reactor);
 

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::pool::Chunk;
+use crate::pool;
 
 use super::arrivals::Queue;
+use super::chunk::Chunk;
 
 /// Received bytes that wait to be read: those that have left the pool come before the chunks that arrived since.
 #[derive(Default)]
@@ -12,7 +13,7 @@ pub(super) struct Unread {
     /// In memory of their own.
     moved: Vec<u8>,
     /// As the reactor received them. Only for a while, because the pool is small and others need it.
-    chunks: VecDeque<Chunk>,
+    chunks: VecDeque<pool::Chunk>,
     /// How much of what comes first has been read.
     read: usize,
 }
@@ -32,6 +33,16 @@ impl Unread {
             self.drop_first();
         }
         filled
+    }
+
+    /// Takes what comes first, whole.
+    pub(super) fn take(&mut self) -> Option<Chunk> {
+        let read = std::mem::take(&mut self.read);
+        if self.moved.is_empty() {
+            Some(Chunk::lent(self.chunks.pop_front()?, read))
+        } else {
+            Some(Chunk::own(std::mem::take(&mut self.moved), read))
+        }
     }
 
     /// Gives the chunks back to the pool, and says how many bytes are unread. Costs no more than what arrived
@@ -70,13 +81,13 @@ impl Unread {
 }
 
 impl Queue for Unread {
-    type Item = Chunk;
+    type Item = pool::Chunk;
 
     fn is_empty(&self) -> bool {
         self.moved.is_empty() && self.chunks.is_empty()
     }
 
-    fn push(&mut self, chunk: Chunk) {
+    fn push(&mut self, chunk: pool::Chunk) {
         self.chunks.push_back(chunk);
     }
 }

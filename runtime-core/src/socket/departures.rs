@@ -10,7 +10,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::pin::Pin;
+use std::ptr::NonNull;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
@@ -19,16 +19,16 @@ use crate::op::{Op, Token};
 use crate::operations::Completer;
 use crate::task::{Awaits, note};
 
+use super::chunk::Chunk;
 use super::stream::{Stream, StreamIo};
-
-/// Longer writes are attempted at once: to copy them costs as much as the system call that it saves.
-const STAGED_LEN: usize = 4 * 1024;
 
 /// Where the outgoing direction of a stream is, and who waits for it.
 #[derive(Default)]
 pub(super) struct Departures {
     state: State,
     writer: Option<Waker>,
+    /// What is staged, if whoever staged it is gone.
+    kept: Option<Chunk>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -39,48 +39,6 @@ enum State {
     /// With its count or `-errno`.
     Ended(Token, i32),
     Full(Token),
-}
-
-/// See [`Stream::write`].
-#[must_use = "futures do nothing unless they are awaited"]
-pub struct Write<'a> {
-    stream: &'a Stream,
-    bytes: &'a [u8],
-    staged: Option<Token>,
-}
-
-impl<'a> Write<'a> {
-    pub(super) fn new(stream: &'a Stream, bytes: &'a [u8]) -> Self {
-        Self { stream, bytes, staged: None }
-    }
-}
-
-impl Future for Write<'_> {
-    type Output = io::Result<usize>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Self { stream, bytes, staged } = *self;
-        let io = &stream.io;
-        if let Some(token) = staged
-            && let Some(result) = io.take_result(token)
-        {
-            self.staged = None;
-            return Poll::Ready(result);
-        }
-        if (1..=STAGED_LEN).contains(&bytes.len()) && io.may_attempt() && io.has_company() {
-            self.staged = io.stage(bytes)?;
-        }
-        poll(stream, cx, bytes)
-    }
-}
-
-impl Drop for Write<'_> {
-    fn drop(&mut self) {
-        if let Some(token) = self.staged {
-            // It goes on without this, and is over with the next turn.
-            self.stream.io.core.operations.is_ending(token);
-        }
-    }
 }
 
 /// Attempts to write, or leaves the waker if an attempt is staged already or would be in vain.
@@ -112,10 +70,7 @@ pub(super) fn departed(io: &Rc<StreamIo>, token: Token, result: i32) -> bool {
     let mut outgoing = io.outgoing.borrow_mut();
     outgoing.state = match outgoing.state {
         State::Staged(staged) if staged == token && result == -libc::EAGAIN => match io.await_room() {
-            Ok(token) => {
-                outgoing.state = State::Full(token);
-                return true;
-            }
+            Ok(token) => State::Full(token),
             // The next attempt will say why.
             Err(_) => State::Idle,
         },
@@ -123,8 +78,10 @@ pub(super) fn departed(io: &Rc<StreamIo>, token: Token, result: i32) -> bool {
         State::Full(full) if full == token => State::Idle,
         _ => return false,
     };
-    let writer = outgoing.writer.take();
+    // Also when it will have to wait for room: until then it may hold something that others need.
+    let (writer, kept) = (outgoing.writer.take(), outgoing.kept.take());
     drop(outgoing);
+    drop(kept);
     if let Some(writer) = writer {
         wake_contained(writer);
     }
@@ -133,27 +90,34 @@ pub(super) fn departed(io: &Rc<StreamIo>, token: Token, result: i32) -> bool {
 
 /// The stream is being dropped. What is staged goes out: the close is staged behind it.
 pub(super) fn close(io: &StreamIo) {
-    let Departures { state, writer } = io.outgoing.take();
-    match state {
+    let mut outgoing = io.outgoing.borrow_mut();
+    match outgoing.state {
         State::Full(token) => io.core.operations.cancel(token),
         State::Staged(token) => io.core.operations.is_ending(token),
         State::Idle | State::Ended(..) => {}
     }
+    let writer = outgoing.writer.take();
+    drop(outgoing);
     drop_contained(writer);
 }
 
 impl StreamIo {
     /// Whether a write that is staged now goes out with others: another is staged, or a task may stage one.
-    fn has_company(&self) -> bool {
+    pub(super) fn has_company(&self) -> bool {
         self.core.tasks.any_ready() || self.core.operations.any_send()
     }
 
-    fn may_attempt(&self) -> bool {
+    pub(super) fn may_attempt(&self) -> bool {
         matches!(self.outgoing.borrow().state, State::Idle | State::Ended(..))
     }
 
+    /// Whether there was no room, and still is none as far as is known.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self.outgoing.borrow().state, State::Full(_))
+    }
+
     /// The result of a staged write, once.
-    fn take_result(&self, token: Token) -> Option<io::Result<usize>> {
+    pub(super) fn take_result(&self, token: Token) -> Option<io::Result<usize>> {
         let mut outgoing = self.outgoing.borrow_mut();
         match outgoing.state {
             State::Ended(ended, result) if ended == token => {
@@ -164,17 +128,40 @@ impl StreamIo {
         }
     }
 
-    /// Stages an attempt to write, if there is room for a copy of the bytes.
-    fn stage(self: &Rc<Self>, bytes: &[u8]) -> io::Result<Option<Token>> {
+    /// Stages an attempt to write a copy of `bytes`, if there is room for it.
+    pub(super) fn stage_copy(self: &Rc<Self>, bytes: &[u8]) -> io::Result<Option<Token>> {
         self.core.open()?;
         let completer = Rc::clone(self) as Rc<dyn Completer>;
-        // SAFETY: the descriptor is open: this is called by a method of the stream, whose drop closes behind what
+        // SAFETY: the descriptor is open: this is called by a future of the stream, whose drop closes behind what
         // is staged.
         let token = unsafe { self.core.operations.send(self.fd, bytes, completer) };
         if let Some(token) = token {
             self.outgoing.borrow_mut().state = State::Staged(token);
         }
         Ok(token)
+    }
+
+    /// Stages an attempt to write `chunk`.
+    ///
+    /// # Safety
+    ///
+    /// The chunk is neither dropped nor changed before the attempt has ended, unless it goes to [`StreamIo::keep`].
+    pub(super) unsafe fn stage(self: &Rc<Self>, chunk: &Chunk) -> io::Result<Token> {
+        let completer = Rc::clone(self) as Rc<dyn Completer>;
+        let op = Op::Send { fd: self.fd, bytes: NonNull::from(&**chunk) };
+        // SAFETY: the bytes stay where they are when a chunk is moved, and as they are, as the caller promises. This is
+        // the completer, which keeps the chunk if it is given to it. For the descriptor see `stage_copy`.
+        let token = unsafe { self.core.start(op, completer)? };
+        self.outgoing.borrow_mut().state = State::Staged(token);
+        Ok(token)
+    }
+
+    /// Whoever staged `chunk` is gone. Keeps it until the attempt has ended.
+    pub(super) fn keep(&self, chunk: Chunk, token: Token) {
+        let mut outgoing = self.outgoing.borrow_mut();
+        if matches!(outgoing.state, State::Staged(staged) if staged == token) {
+            outgoing.kept = Some(chunk);
+        }
     }
 
     fn await_room(self: &Rc<Self>) -> io::Result<Token> {

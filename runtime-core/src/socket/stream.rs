@@ -17,8 +17,10 @@ use crate::reactor::Completion;
 
 use super::arrivals::{self, Arrivals, Receiver};
 use super::bytes::Unread;
-use super::departures::{self, Departures, Write};
+use super::chunk::Chunk;
+use super::departures::{self, Departures};
 use super::descriptor::Descriptor;
+use super::write::{Write, WriteChunk};
 
 /// How many received bytes may wait in a stream that nobody reads before it stops receiving.
 const UNREAD_LIMIT: usize = 64 * 1024;
@@ -85,6 +87,18 @@ impl Stream {
         Poll::Ready(Ok(read.unwrap_or(0)))
     }
 
+    /// Reads what has arrived, as it came; `None` at the end of the stream.
+    ///
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::poll_read`].
+    pub fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
+        let chunk = ready!(arrivals::poll(&self.io, cx, Unread::take))?;
+        Poll::Ready(Ok(chunk.flatten()))
+    }
+
     /// Writes as much of `bytes` as the send buffer has room for, or waits until it has some. Where other tasks are ready
     /// to run, too, a small write is made with theirs, in the loop's next turn.
     ///
@@ -95,6 +109,18 @@ impl Stream {
     /// Those of `send(2)`: `BrokenPipe`, `ConnectionReset`, `NotConnected`, ... Never raises `SIGPIPE`.
     pub fn write<'a>(&'a self, bytes: &'a [u8]) -> Write<'a> {
         Write::new(self, bytes)
+    }
+
+    /// Writes all of `chunk`. While there is no room for it, it holds no buffer of the pool. Where other tasks are ready to
+    /// run, too, it is written with what they write, in the loop's next turn, without being copied before.
+    ///
+    /// Dropping the future leaves open how much is written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Stream::write`].
+    pub fn write_chunk(&self, chunk: Chunk) -> WriteChunk<'_> {
+        WriteChunk::new(self, chunk)
     }
 
     /// Writes at once as much of `bytes` as the send buffer has room for, or waits until it has some. Until it is ready,

@@ -20,6 +20,7 @@ const TRIED: &[super::Futures] = &[
     super::time::FUTURES,
     super::net::FUTURES,
     super::sockets::FUTURES,
+    super::chunks::FUTURES,
 ];
 
 fn there_is_a_trial_for_each_public_future(_: &Env) {

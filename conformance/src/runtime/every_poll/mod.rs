@@ -2,6 +2,7 @@
 //! the other modules make a world for each, and look at it afterwards.
 
 pub(super) mod channels;
+pub(super) mod chunks;
 pub(super) mod groups;
 mod list;
 pub(super) mod meetings;

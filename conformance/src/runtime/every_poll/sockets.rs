@@ -27,7 +27,7 @@ futures!(
     owned_half_read_exact: "halves::OwnedReadHalf::read_exact",
     write: "stream::TcpStream::write",
     poll_write: "stream::TcpStream::poll_write" "stream::Stream::poll_write",
-    write_beside_others: "departures::Write",
+    write_beside_others: "write::Write",
     write_all: "stream::TcpStream::write_all",
     half_write: "halves::WriteHalf::write",
     half_poll_write: "halves::WriteHalf::poll_write",
@@ -88,8 +88,15 @@ async fn poll_write(probe: &Probe) {
     writing(probe, whole, async |stream, buf| poll_fn(|cx| stream.poll_write(cx, buf)).await).await;
 }
 
-/// Each write is staged. One that is dropped may still go out, but neither twice nor behind the next one.
 async fn write_beside_others(probe: &Probe) {
+    writing_beside_others(probe, async |stream, piece| stream.write(piece).await).await;
+}
+
+/// Each write is staged. One that is dropped may still go out, but neither twice nor behind the next one.
+pub(super) async fn writing_beside_others(
+    probe: &Probe,
+    write: impl AsyncFn(&mut TcpStream, &[u8]) -> io::Result<usize> + 'static,
+) {
     const BYTES: &[u8] = b"one--two--three-four--five--";
     const PIECE: usize = 7;
     let (near, mut far) = pair().await;
@@ -99,7 +106,7 @@ async fn write_beside_others(probe: &Probe) {
     let write_pieces = async move {
         let (stream, written) = &mut *tested.try_lock().unwrap();
         for piece in BYTES.chunks(PIECE) {
-            *written += stream.write(piece).await.unwrap();
+            *written += write(stream, piece).await.unwrap();
         }
     };
     let ended = probe.drive_a_loan(write_pieces).await;
@@ -149,11 +156,11 @@ async fn owned_half_write_all(probe: &Probe) {
     writing(probe, halves, async |(_, half), buf| half.write_all(buf).await.map(|()| buf.len())).await;
 }
 
-fn whole(stream: TcpStream) -> TcpStream {
+pub(super) fn whole(stream: TcpStream) -> TcpStream {
     stream
 }
 
-fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
+pub(super) fn halves(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
     stream.into_split()
 }
 
@@ -195,7 +202,7 @@ async fn reading<S: 'static>(
 
 /// There is no room when the future under test begins to write, and its bytes need room twice. Those that arrive are its
 /// first ones: all that it has counted and, while it counted none of them, perhaps more of a write that was dropped.
-async fn writing<S: 'static>(
+pub(super) async fn writing<S: 'static>(
     probe: &Probe,
     prepare: impl Fn(TcpStream) -> S,
     write: impl AsyncFn(&mut S, &[u8]) -> io::Result<usize> + 'static,

@@ -20,9 +20,17 @@ pub struct BuiltIn {
     pub about: &'static str,
     /// Whose version to report.
     pub package: Option<&'static str>,
-    /// It keeps its core busy, and takes part only if that is asked for.
-    pub spins: bool,
+    pub takes_part: TakesPart,
     pub serve: Serve,
+}
+
+/// Who is measured if nobody is named by `--only`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum TakesPart {
+    Always,
+    /// It keeps its core busy.
+    WithSpin,
+    Never,
 }
 
 /// Serves until the process is ended, or returns why it cannot. What the machine refuses is an error of a kind that
@@ -58,9 +66,6 @@ impl fmt::Display for Kind {
         })
     }
 }
-
-/// How much each server asks for in one read.
-pub const READ_BUFFER: usize = 16 * 1024;
 
 /// What it ends with if the machine refuses what it needs (`EX_UNAVAILABLE` of `sysexits.h`).
 const UNAVAILABLE: u8 = 69;

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::options::Named;
 pub use built_in::{BuiltIn, Kind, all, parser};
-use built_in::{READ_BUFFER, Serve, ready};
+use built_in::{Serve, TakesPart, ready};
 pub use process::Process;
 
 /// A server that takes part.
@@ -33,7 +33,7 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Who takes part: `only` these, or all that the machine offers, with those that spin if `spin` says so. An error if a
+/// Who takes part: `only` these, or all that always do and that the machine offers, with those that spin if `spin` says so. An error if a
 /// name is given twice or is nobody's.
 pub fn choose(own: &[Named], only: &[String], spin: bool) -> Result<(Vec<Contender>, Vec<Skipped>), String> {
     let known: Vec<&str> = all().map(|server| server.name).chain(own.iter().map(|own| &*own.name)).collect();
@@ -48,7 +48,11 @@ pub fn choose(own: &[Named], only: &[String], spin: bool) -> Result<(Vec<Contend
     let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
 
     let (mut contenders, mut skipped) = (Vec::new(), Vec::new());
-    let invited = |server: &BuiltIn| !server.spins || spin || !only.is_empty();
+    let invited = |server: &BuiltIn| match server.takes_part {
+        TakesPart::Always => true,
+        TakesPart::WithSpin => spin || !only.is_empty(),
+        TakesPart::Never => !only.is_empty(),
+    };
     for server in all().filter(|server| wanted(server.name) && invited(server)) {
         let (name, kind) = (server.name.to_owned(), server.kind);
         match server.refused() {

@@ -8,7 +8,8 @@ use compio::io::{AsyncRead, AsyncWriteExt};
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::Runtime;
 
-use crate::servers::{READ_BUFFER, ready};
+use super::READ_BUFFER;
+use crate::servers::ready;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Runtime::new()?.block_on(async {

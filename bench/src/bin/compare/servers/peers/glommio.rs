@@ -7,7 +7,8 @@ use glommio::net::{TcpListener, TcpStream};
 use glommio::{LocalExecutor, LocalExecutorBuilder};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::servers::{READ_BUFFER, ready};
+use super::READ_BUFFER;
+use crate::servers::ready;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     executor()?.run(async {

@@ -9,7 +9,10 @@ mod smol;
 mod tokio;
 mod tokio_uring;
 
-use super::{BuiltIn, Kind, Serve};
+use super::{BuiltIn, Kind, Serve, TakesPart};
+
+/// How much each server asks for in one read: as much as a chunk of carhop's holds.
+const READ_BUFFER: usize = 16 * 1024;
 
 /// In the order of the table.
 pub const SERVERS: &[BuiltIn] = &[
@@ -21,7 +24,7 @@ pub const SERVERS: &[BuiltIn] = &[
     peer("smol", "epoll; an executor for one thread", smol::serve),
     by_hand("naive-epoll", "read and answer, event by event", by_hand::naive_epoll),
     BuiltIn {
-        spins: true,
+        takes_part: TakesPart::WithSpin,
         ..by_hand("naive-epoll-spin", "the same, and never sleeps", by_hand::naive_epoll_spin)
     },
     by_hand("phased-epoll", "read from all that are ready, then answer all", by_hand::phased_epoll),
@@ -30,9 +33,9 @@ pub const SERVERS: &[BuiltIn] = &[
 
 /// The package has the same name.
 const fn peer(name: &'static str, about: &'static str, serve: Serve) -> BuiltIn {
-    BuiltIn { name, kind: Kind::Peer, about, package: Some(name), spins: false, serve }
+    BuiltIn { name, kind: Kind::Peer, about, package: Some(name), takes_part: TakesPart::Always, serve }
 }
 
 const fn by_hand(name: &'static str, about: &'static str, serve: Serve) -> BuiltIn {
-    BuiltIn { name, kind: Kind::HandWritten, about, package: None, spins: false, serve }
+    BuiltIn { name, kind: Kind::HandWritten, about, package: None, takes_part: TakesPart::Always, serve }
 }

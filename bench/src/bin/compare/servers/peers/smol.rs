@@ -7,7 +7,8 @@ use smol::LocalExecutor;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 
-use crate::servers::{READ_BUFFER, ready};
+use super::READ_BUFFER;
+use crate::servers::ready;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     let executor = LocalExecutor::new();

@@ -7,7 +7,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Builder;
 
-use crate::servers::{READ_BUFFER, ready};
+use super::READ_BUFFER;
+use crate::servers::ready;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Builder::new_current_thread().enable_io().build()?.block_on(async {

@@ -7,7 +7,8 @@ use tokio_uring::Runtime;
 use tokio_uring::buf::BoundedBuf;
 use tokio_uring::net::{TcpListener, TcpStream};
 
-use crate::servers::{READ_BUFFER, ready};
+use super::READ_BUFFER;
+use crate::servers::ready;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     Runtime::new(&tokio_uring::builder())?.block_on(async {

@@ -14,7 +14,8 @@ use io_uring::types::{BufRingEntry, Fd};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 
 use super::connections::listen;
-use crate::servers::{READ_BUFFER, ready};
+use crate::servers::peers::READ_BUFFER;
+use crate::servers::ready;
 
 const SUBMISSIONS: u32 = 256;
 const COMPLETIONS: u32 = 4096;

@@ -8,7 +8,7 @@ use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::retry_on_intr;
 
 use super::connections::{Connection, Connections, LISTENER, Poller};
-use crate::servers::READ_BUFFER;
+use crate::servers::peers::READ_BUFFER;
 
 pub fn serve(addr: SocketAddr) -> io::Result<()> {
     run(addr, None)

@@ -10,7 +10,7 @@ use rustix::event::epoll::{self, Event, EventFlags};
 use rustix::io::retry_on_intr;
 
 use super::connections::{Connections, LISTENER, Poller};
-use crate::servers::READ_BUFFER;
+use crate::servers::peers::READ_BUFFER;
 
 /// How many sockets are served in one turn.
 const BATCH: usize = 128;
