@@ -36,8 +36,8 @@ const MEASURED: &[Measured] = &[
     measured("channel, round trip", "carhop-epoll", 1306.0),
     measured("timer, insert and cancel, by deadline", "carhop-epoll", 463.0),
     measured("timer, insert and cancel, by duration", "carhop-epoll", 534.0),
-    measured("echo, round trip, 64 B", "carhop-epoll", 4734.0),
-    measured("echo, round trip, 64 B", "carhop-uring", 5365.5),
+    measured("echo, round trip, 64 B", "carhop-epoll", 4270.0),
+    measured("echo, round trip, 64 B", "carhop-uring", 4901.0),
 ];
 
 struct Measured {

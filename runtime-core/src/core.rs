@@ -170,6 +170,10 @@ impl Core {
                     Some(Next::Task(id, task)) => self.run(id, task),
                 }
                 if polls == look_after {
+                    // The last one is followed by the turn, which looks as well.
+                    if !self.tasks.any_ready() {
+                        break;
+                    }
                     self.hear_others();
                     if self.now() > end {
                         break;
@@ -325,7 +329,9 @@ impl Core {
     /// sent more already, would be the first to be answered again and again.
     fn deliver_later(&self, done: &mut Vec<Completion>) {
         let mut undelivered = self.undelivered.borrow_mut();
-        undelivered.extend(done.extract_if(.., |completion| !self.operations.is_send(completion.token)));
+        if self.operations.any_send() {
+            undelivered.extend(done.extract_if(.., |completion| !self.operations.is_send(completion.token)));
+        }
         undelivered.extend(done.drain(..));
     }
 
