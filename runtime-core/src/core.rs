@@ -234,10 +234,14 @@ impl Core {
             return drop(fd);
         }
         self.operations.close(fd);
-        let is_running = context::try_with(|core| core.serial == self.serial) == Some(true);
-        if !is_running {
+        if !self.is_running() {
             self.flush();
         }
+    }
+
+    /// Whether this thread is in its `block_on`.
+    pub(crate) fn is_running(&self) -> bool {
+        context::try_with(|core| core.serial == self.serial) == Some(true)
     }
 
     /// Between two passes over the ready tasks: settle sockets, let the kernel do what was staged and wait
@@ -311,8 +315,9 @@ impl Core {
         let result = self.with_reactor(|reactor| {
             let mut staged = self.operations.staged.borrow_mut();
             let turn = Turn { staged: &mut staged, done: &mut done, pool: &self.pool, wait };
-            // SAFETY: memory that a staged operation names is owned by its completer or by the outbox, which
-            // the operations own until the terminal completion or, failing that, leak (`shut_down`).
+            // SAFETY: memory that a staged operation names is owned by its completer or by the outbox, which the
+            // operations own until the terminal completion or, failing that, leak (`shut_down`); or by a future that
+            // hands it to the completer rather than free it (`Operations::start`).
             unsafe { reactor.turn(turn) }
         });
         self.inbox.stay_awake();

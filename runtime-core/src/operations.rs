@@ -13,7 +13,8 @@ use crate::reactor::Completion;
 
 /// Hears of an operation's results.
 ///
-/// The table owns it until the terminal completion, and with it whatever memory the operation names. That is
+/// The table owns it until the terminal completion, and with it whatever memory the operation names, unless that is still
+/// the future's (`WriteChunk`). That is
 /// all there is to orphans: a future or socket that goes away cancels its operation and leaves the rest here.
 pub(crate) trait Completer {
     /// Takes one result. Called with no borrow of the runtime held.
@@ -85,7 +86,7 @@ impl Operations {
         Some(self.enter(Op::Send { fd, bytes }, completer, true))
     }
 
-    /// Whether the next turn has an attempt to write to make.
+    /// Whether attempts to write are in flight, which is until the next turn as a rule.
     pub(crate) fn any_send(&self) -> bool {
         self.sends.get() > 0
     }
@@ -191,7 +192,7 @@ impl Operations {
         self.table.borrow().iter().map(|(_, entry)| entry.name).collect()
     }
 
-    /// Gives up on what is still in flight: what the kernel may still write to is never freed.
+    /// Gives up on what is still in flight: what the kernel may still use is never freed.
     pub(crate) fn leak(&self) {
         std::mem::forget(std::mem::take(&mut *self.table.borrow_mut()));
         std::mem::forget(Rc::clone(&self.outbox));

@@ -76,7 +76,8 @@ impl TcpStream {
         halves::read(&self.0, buf).await
     }
 
-    /// Reads what has arrived, as it came, without copying it; `None` at the end of the stream.
+    /// Reads what has arrived, in the buffer it came in; `None` at the end of the stream. What has waited for its reader, or
+    /// comes while buffers are few, is in memory of its own instead.
     ///
     /// An idle connection needs no buffer for this, and many have one in the processor's cache.
     ///
@@ -131,7 +132,7 @@ impl TcpStream {
         halves::write_all(&self.0, buf).await
     }
 
-    /// Writes all of `chunk`, without copying it. A `Vec<u8>` is a chunk, too, with [`Chunk::from`].
+    /// Writes all of `chunk`, without copying it unless it must wait for room. A `Vec<u8>` is a chunk, too, with [`Chunk::from`].
     ///
     /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves open
     /// how much of it was written.
@@ -154,7 +155,7 @@ impl TcpStream {
     }
 
     /// Ends one direction or both, as `shutdown(2)` does: with [`Shutdown::Write`] the peer reads the end of
-    /// the stream after what was written.
+    /// the stream after what was written. A write that was dropped before it was ready may come too late.
     ///
     /// # Errors
     ///

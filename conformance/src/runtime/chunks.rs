@@ -4,11 +4,15 @@ use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
 
 use carhop::net::{Chunk, TcpStream};
+use carhop::time::sleep;
 use carhop::{spawn, yield_now};
 use futures::future::{join, join_all};
 use futures::poll;
+use runtime_core::under_way;
 use socket2::SockRef;
 
 use crate::pattern::{Dice, Pattern};
@@ -26,6 +30,8 @@ trials!(
     alone_and_in_company,
     a_write_in_company_that_is_dropped,
     a_write_in_company_whose_stream_is_dropped,
+    a_write_in_company_that_finds_no_room_and_no_stream,
+    a_write_in_company_of_a_loop_that_does_not_run,
     a_write_to_nobody,
     a_chunk_outlives_its_runtime,
 );
@@ -158,10 +164,7 @@ fn who_waits_for_room_holds_no_buffer(env: &Env) {
         assert!(is_lent(&receive(&mut near, &mut far).await));
         let (mut alone, mut in_company) = (Vec::new(), Vec::new());
         for index in 0..MANY {
-            // Where there is no room, TCP makes some for a while yet. This does not.
-            let (slow, peer) = UnixStream::pair().unwrap();
-            while SockRef::from(&slow).send_with_flags(&[0; 1 << 12], libc::MSG_DONTWAIT).is_ok() {}
-            let mut slow = TcpStream::from_std(OwnedFd::from(slow).into()).unwrap();
+            let (mut slow, peer) = full();
             let chunk = receive(&mut near, &mut far).await;
             let write = async move {
                 slow.write_chunk(chunk).await.unwrap();
@@ -180,6 +183,13 @@ fn who_waits_for_room_holds_no_buffer(env: &Env) {
         assert!(in_company.iter().all(|write| !write.is_finished()));
         assert!(is_lent(&receive(&mut near, &mut far).await));
     });
+}
+
+/// A stream that has no room and does not know, with its peer. Where there is none, TCP makes some for a while yet; this does not.
+fn full() -> (TcpStream, UnixStream) {
+    let (full, peer) = UnixStream::pair().unwrap();
+    while SockRef::from(&full).send_with_flags(&[0; 1 << 12], libc::MSG_DONTWAIT).is_ok() {}
+    (TcpStream::from_std(OwnedFd::from(full).into()).unwrap(), peer)
 }
 
 /// A buffer of the pool begins a page; a few bytes of memory do not.
@@ -232,6 +242,45 @@ fn a_write_in_company_whose_stream_is_dropped(env: &Env) {
         assert!(read_to_end(&mut far).await == bytes);
         drop(others);
     });
+}
+
+/// Nothing may wait for room of a descriptor that is closed: its number may be another's by then.
+fn a_write_in_company_that_finds_no_room_and_no_stream(env: &Env) {
+    env.run(async {
+        for with_chunk in [false, true] {
+            let (mut stream, _peer) = full();
+            spawn(async {});
+            if with_chunk {
+                assert!(poll!(Box::pin(stream.write_chunk(vec![1; 100].into()))).is_pending());
+            } else {
+                assert!(poll!(Box::pin(stream.write(&[1; 100]))).is_pending());
+            }
+            drop(stream);
+            sleep(Duration::ZERO).await;
+            // With the same number, and no room either.
+            let (_next, _peer) = full();
+            for _ in 0..2 {
+                let (mut near, mut far) = pair().await;
+                receive(&mut near, &mut far).await;
+            }
+            assert!(!under_way().operations.contains(&"write"), "{:?}", under_way());
+        }
+    });
+}
+
+/// Whoever polls would wait for a turn that nobody makes.
+fn a_write_in_company_of_a_loop_that_does_not_run(env: &Env) {
+    let runtime = env.runtime();
+    let (mut near, mut far) = runtime.block_on(async {
+        let pair = pair().await;
+        spawn(async {});
+        pair
+    });
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(pin!(near.write_all(b"at once")).poll(&mut context).is_ready());
+    assert!(pin!(near.write_chunk(b", too".to_vec().into())).poll(&mut context).is_ready());
+    drop(near);
+    assert_eq!(runtime.block_on(read_to_end(&mut far)), b"at once, too");
 }
 
 fn a_write_to_nobody(env: &Env) {

@@ -4,8 +4,9 @@
 //! Idle     ──write, alone───────────▶ Idle | Full     (attempted at once)
 //! Idle     ──write, beside others───▶ Staged(token)   (attempted in the next turn, with theirs)
 //! Staged   ──performed──────────────▶ Ended(token) | Full
-//! Ended    ──its write is polled────▶ Idle            (or the next one is, if it has been dropped)
+//! Ended    ──any write is polled────▶ Idle            (if it is another one, the result is lost)
 //! Full     ──room, or an error──────▶ Idle            (wakes the writer, which tries again)
+//! Staged   ──stream dropped─────────▶ Leaving(token) ──performed──▶ Idle
 //! ```
 
 use std::io;
@@ -39,6 +40,8 @@ enum State {
     /// With its count or `-errno`.
     Ended(Token, i32),
     Full(Token),
+    /// As `Staged`, of a stream that is gone.
+    Leaving(Token),
 }
 
 /// Attempts to write, or leaves the waker if an attempt is staged already or would be in vain.
@@ -76,6 +79,8 @@ pub(super) fn departed(io: &Rc<StreamIo>, token: Token, result: i32) -> bool {
         },
         State::Staged(staged) if staged == token => State::Ended(token, result),
         State::Full(full) if full == token => State::Idle,
+        // Whether or not there was room: the descriptor is closed behind it.
+        State::Leaving(leaving) if leaving == token => State::Idle,
         _ => return false,
     };
     // Also when it will have to wait for room: until then it may hold something that others need.
@@ -93,8 +98,11 @@ pub(super) fn close(io: &StreamIo) {
     let mut outgoing = io.outgoing.borrow_mut();
     match outgoing.state {
         State::Full(token) => io.core.operations.cancel(token),
-        State::Staged(token) => io.core.operations.is_ending(token),
-        State::Idle | State::Ended(..) => {}
+        State::Staged(token) => {
+            io.core.operations.is_ending(token);
+            outgoing.state = State::Leaving(token);
+        }
+        State::Idle | State::Ended(..) | State::Leaving(_) => {}
     }
     let writer = outgoing.writer.take();
     drop(outgoing);
@@ -102,9 +110,10 @@ pub(super) fn close(io: &StreamIo) {
 }
 
 impl StreamIo {
-    /// Whether a write that is staged now goes out with others: another is staged, or a task may stage one.
+    /// Whether a write that is staged now goes out with others: another is staged, or a task may stage one, and the loop
+    /// is running, so that there will be a turn.
     pub(super) fn has_company(&self) -> bool {
-        self.core.tasks.any_ready() || self.core.operations.any_send()
+        (self.core.tasks.any_ready() || self.core.operations.any_send()) && self.core.is_running()
     }
 
     pub(super) fn may_attempt(&self) -> bool {

@@ -27,10 +27,10 @@ const UNREAD_LIMIT: usize = 64 * 1024;
 
 /// A connected stream socket.
 ///
-/// Dropping it cancels what is in flight and closes the descriptor, in the loop's next turn.
+/// Dropping it cancels what is in flight, but for writes that are staged, and closes the descriptor, in the loop's next turn.
 ///
 /// Each direction has room for one waiting task: a second one that polls the same direction takes the place
-/// of the first, which is then not woken any more.
+/// of the first, which is then not woken any more, and repeats what it has written if it is polled all the same.
 pub struct Stream {
     pub(super) io: Rc<StreamIo>,
     descriptor: Descriptor,
@@ -133,7 +133,8 @@ impl Stream {
         departures::poll(self, cx, bytes)
     }
 
-    /// `shutdown(2)`. `Shutdown::Write` says to the peer that no more will be written.
+    /// `shutdown(2)`, at once. `Shutdown::Write` says to the peer that no more will be written. A write that was dropped before it
+    /// was ready may come too late.
     ///
     /// # Errors
     ///

@@ -46,6 +46,7 @@ impl<'a> WriteChunk<'a> {
     fn attempt(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let io = &self.stream.io;
         if let Some(result) = self.staged.and_then(|token| io.take_result(token)) {
+            self.staged = None;
             return Poll::Ready(result);
         }
         if io.may_attempt() && io.has_company() {
@@ -64,6 +65,7 @@ impl Future for Write<'_> {
         let Self { stream, bytes, staged } = *self;
         let io = &stream.io;
         if let Some(result) = staged.and_then(|token| io.take_result(token)) {
+            self.staged = None;
             return Poll::Ready(result);
         }
         if (1..=COPIED_LEN).contains(&bytes.len()) && io.may_attempt() && io.has_company() {
