@@ -36,6 +36,8 @@ servers! {
     carhop_uring: "carhop-uring",
     carhop_epoll_spin: "carhop-epoll-spin",
     carhop_uring_spin: "carhop-uring-spin",
+    carhop_epoll_copy: "carhop-epoll-copy",
+    carhop_uring_copy: "carhop-uring-copy",
 }
 
 #[cfg(feature = "peers")]
@@ -44,6 +46,8 @@ servers! {
     carhop_uring: "carhop-uring",
     carhop_epoll_spin: "carhop-epoll-spin",
     carhop_uring_spin: "carhop-uring-spin",
+    carhop_epoll_copy: "carhop-epoll-copy",
+    carhop_uring_copy: "carhop-uring-copy",
     tokio: "tokio",
     monoio: "monoio",
     compio: "compio",
@@ -51,6 +55,7 @@ servers! {
     tokio_uring: "tokio-uring",
     smol: "smol",
     naive_epoll: "naive-epoll",
+    naive_epoll_spin: "naive-epoll-spin",
     phased_epoll: "phased-epoll",
     multishot_uring: "multishot-uring",
 }

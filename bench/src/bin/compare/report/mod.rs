@@ -28,7 +28,7 @@ pub fn list() {
             let version = server.version().unwrap_or("-");
             let reason = server.refused().map(|reason| format!("  (not here: {reason})"));
             let BuiltIn { name, about, .. } = server;
-            say(format_args!("  {name:<16} {version:<7} {about}{}", reason.unwrap_or_default()));
+            say(format_args!("  {name:<17} {version:<7} {about}{}", reason.unwrap_or_default()));
         }
     }
     if servers::all().all(|server| server.kind == Kind::Ours) {
