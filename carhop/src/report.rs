@@ -72,7 +72,7 @@ impl Refusal {
         Self {
             backend: Backend::Epoll,
             errno: error.raw_os_error(),
-            text: format!("epoll_create1 or eventfd failed with {error}."),
+            text: format!("epoll_create1 failed with {error}."),
         }
     }
 

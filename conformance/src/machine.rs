@@ -15,6 +15,13 @@ pub(crate) struct Descriptor {
     target: String,
 }
 
+impl Descriptor {
+    /// Of an `eventfd(2)`, which a loop opens when it sleeps for the first time.
+    pub(crate) fn is_eventfd(&self) -> bool {
+        self.target == "anon_inode:[eventfd]"
+    }
+}
+
 /// What this process has open.
 pub(crate) fn descriptors() -> io::Result<Vec<Descriptor>> {
     let mut numbers = Vec::new();
@@ -29,6 +36,12 @@ pub(crate) fn descriptors() -> io::Result<Vec<Descriptor>> {
             target(number).map(|path| Descriptor { number, target: path.to_string_lossy().into_owned() })
         })
         .collect())
+}
+
+/// How many sockets this process has open.
+pub(crate) fn sockets() -> usize {
+    let open = descriptors().expect("/proc/self/fd");
+    open.iter().filter(|descriptor| descriptor.target.starts_with("socket:")).count()
 }
 
 /// Lets this process open as many descriptors as it may.

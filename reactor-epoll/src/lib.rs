@@ -34,7 +34,8 @@ pub struct EpollReactor {
     ready: Ready,
     /// What this turn's cancels ended: an event, and so reported after the immediate results, as io_uring does.
     cancelled: Vec<Token>,
-    unparker: Arc<EventFd>,
+    /// From the first time that it was asked for.
+    unparker: Option<Arc<EventFd>>,
     /// A turn that was not to wait came upon an unpark, which is meant for one that is.
     unparked: bool,
 }
@@ -44,17 +45,14 @@ impl EpollReactor {
     ///
     /// # Errors
     ///
-    /// Those of `epoll_create1(2)` and `eventfd(2)`: no descriptor left (`EMFILE`, `ENFILE`), or no memory.
+    /// Those of `epoll_create1(2)`: no descriptor left (`EMFILE`, `ENFILE`), or no memory.
     pub fn new() -> io::Result<Self> {
-        let poller = Poller::new()?;
-        let unparker = Arc::new(EventFd::new()?);
-        poller.add(unparker.as_fd(), Interest::Reading, UNPARK)?;
         Ok(Self {
-            poller,
+            poller: Poller::new()?,
             table: Table::default(),
             ready: Ready::default(),
             cancelled: Vec::new(),
-            unparker,
+            unparker: None,
             unparked: false,
         })
     }
@@ -101,8 +99,13 @@ unsafe impl Reactor for EpollReactor {
         sys::now()
     }
 
-    fn unparker(&self) -> Arc<dyn Unpark> {
-        Arc::clone(&self.unparker) as Arc<dyn Unpark>
+    fn unparker(&mut self) -> io::Result<Arc<dyn Unpark>> {
+        if let Some(unparker) = &self.unparker {
+            return Ok(Arc::clone(unparker) as _);
+        }
+        let unparker = Arc::new(EventFd::new()?);
+        self.poller.add(unparker.as_fd(), Interest::Reading, UNPARK)?;
+        Ok(Arc::clone(self.unparker.insert(unparker)) as _)
     }
 
     fn open(&mut self, domain: Domain, kind: Type) -> io::Result<OwnedFd> {

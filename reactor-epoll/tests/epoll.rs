@@ -287,7 +287,7 @@ fn a_wait_needs_no_epoll_pwait2() {
 #[test]
 fn an_unpark_that_a_turn_without_a_wait_came_upon_ends_the_next_wait() {
     let mut rig = Rig::new();
-    rig.reactor.unparker().unpark();
+    rig.reactor.unparker().unwrap().unpark();
     rig.turn(Wait::No);
     rig.turn(Wait::Forever);
     rig.assert_quiet();

@@ -2,6 +2,7 @@
 //!
 //! All receives choose from it, so that an idle socket needs no chunk of its own. The kernel takes them in order; a completion says which one was used.
 
+use std::alloc::{self, Layout};
 use std::io;
 use std::ptr::NonNull;
 use std::rc::Rc;
@@ -39,14 +40,13 @@ impl Buffers {
     pub(crate) fn register(submitter: &Submitter<'_>, pool: &Rc<Pool>) -> io::Result<Self> {
         let chunks = usize::from(pool.chunks());
         let entries = chunks.next_power_of_two().min(MAX_ENTRIES);
-        let ring = map(entries)?;
-        // SAFETY: the mapping is page-aligned, has `entries` entries, and is unmapped only after it has been
-        // unregistered.
+        let ring = allocate(entries)?;
+        // SAFETY: the ring is page-aligned, has `entries` entries, and is freed only after it has been unregistered.
         let registered = unsafe {
             submitter.register_buf_ring_with_flags(ring.as_ptr() as u64, entries as u16, BUFFER_GROUP, 0)
         };
         if let Err(error) = registered {
-            unmap(ring, entries);
+            free(ring, entries);
             return Err(error);
         }
         let lent = vec![false; chunks].into_boxed_slice();
@@ -121,37 +121,34 @@ impl Buffers {
                 drop(self.reclaim(index, 0));
             }
         }
-        unmap(self.ring, self.entries);
+        free(self.ring, self.entries);
     }
 
     fn shared_tail(&self) -> &AtomicU16 {
-        // SAFETY: the first entry is initialised (the mapping is zeroed). The tail is its last field, aligned
-        // as a `u16`, mapped for as long as `self`, and after registration only accessed atomically: by the
+        // SAFETY: the first entry is initialised (the memory was zeroed). The tail is its last field, aligned
+        // as a `u16`, there for as long as `self`, and after registration only accessed atomically: by the
         // kernel, and here. (`fill` sets the entry's other fields.)
         unsafe { AtomicU16::from_ptr(BufRingEntry::tail(self.ring.as_ptr()).cast_mut()) }
     }
 }
 
-/// Zeroed pages for a ring of `entries`, of their own: what the kernel pins shares no page with anything else.
-fn map(entries: usize) -> io::Result<NonNull<BufRingEntry>> {
-    // SAFETY: a new private mapping, at an address of the kernel's choice, touches no existing memory.
-    let start = unsafe {
-        libc::mmap(
-            std::ptr::null_mut(),
-            size_of::<BufRingEntry>() * entries,
-            libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-            -1,
-            0,
-        )
-    };
-    if start == libc::MAP_FAILED {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(NonNull::new(start.cast()).expect("a mapping is never at address 0"))
+/// Zeroed pages for a ring of `entries`, of their own: what the kernel pins shares no page with anything else. From the
+/// allocator, which may have some at hand: to map new ones and have the kernel fill them takes several times as long.
+fn allocate(entries: usize) -> io::Result<NonNull<BufRingEntry>> {
+    // SAFETY: the layout is not of size zero.
+    let start = unsafe { alloc::alloc_zeroed(layout(entries)) };
+    NonNull::new(start.cast()).ok_or_else(|| io::ErrorKind::OutOfMemory.into())
 }
 
-fn unmap(ring: NonNull<BufRingEntry>, entries: usize) {
-    // SAFETY: `map` made the mapping, of this length; the only callers own it and never use it again.
-    unsafe { libc::munmap(ring.as_ptr().cast(), size_of::<BufRingEntry>() * entries) };
+fn free(ring: NonNull<BufRingEntry>, entries: usize) {
+    // SAFETY: `allocate` had it from the allocator with this layout; the only callers own it and never use it again.
+    unsafe { alloc::dealloc(ring.as_ptr().cast(), layout(entries)) };
+}
+
+/// Whole pages.
+fn layout(entries: usize) -> Layout {
+    // SAFETY: no memory is involved.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+    let ring = Layout::array::<BufRingEntry>(entries).and_then(|ring| ring.align_to(page));
+    ring.expect("at most 32,768 entries, and a page is a power of two").pad_to_align()
 }

@@ -73,7 +73,8 @@ pub struct UringReactor {
     withdrawn: Vec<Token>,
     /// From the first receive on.
     buffers: Option<Buffers>,
-    unparker: Arc<EventFd>,
+    /// From the first time that it was asked for.
+    unparker: Option<Arc<EventFd>>,
     unpark_armed: bool,
     /// An unpark for which no turn has returned yet.
     unparked: bool,
@@ -93,15 +94,13 @@ impl UringReactor {
     }
 
     fn with_options(options: Options) -> Result<Self, SetupError> {
-        let ring = setup::ring(options)?;
-        let unparker = EventFd::new().map_err(|error| SetupError::failed("eventfd", &error))?;
         Ok(Self {
-            ring,
+            ring: setup::ring(options)?,
             flights: Flights::default(),
             suspects: Suspects::default(),
             withdrawn: Vec::new(),
             buffers: None,
-            unparker: Arc::new(unparker),
+            unparker: None,
             unpark_armed: false,
             unparked: false,
             thread_bound: PhantomData,
@@ -129,8 +128,12 @@ unsafe impl Reactor for UringReactor {
         sys::now()
     }
 
-    fn unparker(&self) -> Arc<dyn Unpark> {
-        Arc::clone(&self.unparker) as _
+    fn unparker(&mut self) -> io::Result<Arc<dyn Unpark>> {
+        let unparker = match self.unparker.take() {
+            Some(unparker) => unparker,
+            None => Arc::new(EventFd::new()?),
+        };
+        Ok(Arc::clone(self.unparker.insert(unparker)) as _)
     }
 
     /// In blocking mode: with `O_NONBLOCK`, io_uring answers `EAGAIN` where it would have waited.
@@ -282,9 +285,12 @@ impl UringReactor {
     }
 
     fn watch_unpark(&mut self) {
-        if !self.unpark_armed {
+        if let Some(unparker) = &self.unparker
+            && !self.unpark_armed
+        {
             self.unpark_armed = true;
-            self.request(submit::watch_unpark(self.unparker.as_fd().as_raw_fd()));
+            let request = submit::watch_unpark(unparker.as_fd().as_raw_fd());
+            self.request(request);
         }
     }
 }

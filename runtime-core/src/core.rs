@@ -42,6 +42,9 @@ const TIMER_GAP: Duration = Duration::from_micros(50);
 /// So many timers are many. Fewer are as exact as the kernel is.
 const MANY_TIMERS: usize = 64;
 
+/// How long the loop may wait while other threads cannot end its wait.
+const UNHEARD_LIMIT: Duration = Duration::from_millis(1);
+
 /// After so many polls a step looks at the clock, which costs about as much as one poll, and at the inbox.
 const POLLS_PER_LOOK: u32 = 16;
 
@@ -99,7 +102,7 @@ impl Core {
         // First, for these may panic: nothing may be left in the registry then.
         let pool = Pool::new(config.pool_chunks, config.chunk_len);
         let policy = config.policy.as_ref().map(|make| make());
-        let inbox = Arc::new(Inbox::new(reactor.unparker()));
+        let inbox = Arc::new(Inbox::new());
         let start = reactor.now();
         let core = Rc::new(Self {
             id: registry::register(Arc::clone(&inbox)),
@@ -308,8 +311,8 @@ impl Core {
     pub(crate) fn turn_reactor(&self, mut wait: Wait) -> io::Result<()> {
         self.assert_same_process();
         let was_turning = self.turning.replace(true);
-        if wait != Wait::No && !self.inbox.fall_asleep() {
-            wait = Wait::No;
+        if wait != Wait::No {
+            wait = self.fall_asleep(wait);
         }
         let mut done = self.done.take();
         let result = self.with_reactor(|reactor| {
@@ -328,6 +331,18 @@ impl Core {
         }
         self.turning.set(was_turning);
         result
+    }
+
+    /// Makes sure that other threads end the coming wait, and says how long it may be.
+    fn fall_asleep(&self, wait: Wait) -> Wait {
+        if !self.inbox.has_unparker() {
+            match self.with_reactor(|reactor| reactor.unparker()) {
+                Ok(unparker) => self.inbox.set_unparker(unparker),
+                // No descriptor is left. Until one is, the loop looks for itself.
+                Err(_) => return wait.until_at_most(self.now().saturating_add(UNHEARD_LIMIT)),
+            }
+        }
+        if self.inbox.fall_asleep() { wait } else { Wait::No }
     }
 
     /// What arrived comes before what was written. Otherwise the connections that are answered first, and so may have

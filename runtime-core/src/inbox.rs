@@ -42,7 +42,8 @@ pub(crate) struct Inbox {
     newest: CachePadded<AtomicU32>,
     /// The loop waits inside its reactor, or is about to.
     asleep: CachePadded<AtomicBool>,
-    unparker: Arc<dyn Unpark>,
+    /// What ends the loop's wait. There from before its first one.
+    unparker: OnceLock<Arc<dyn Unpark>>,
     /// Never moved once there, so that other threads need no lock.
     segments: [OnceLock<Box<[Link]>>; SEGMENTS],
 }
@@ -56,11 +57,11 @@ struct Link {
 }
 
 impl Inbox {
-    pub(crate) fn new(unparker: Arc<dyn Unpark>) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             newest: CachePadded::new(AtomicU32::new(NONE)),
             asleep: CachePadded::new(AtomicBool::new(false)),
-            unparker,
+            unparker: OnceLock::new(),
             segments: [const { OnceLock::new() }; SEGMENTS],
         }
     }
@@ -116,9 +117,22 @@ impl Inbox {
         }
     }
 
-    /// Says that the loop is about to wait. `false`: something was pushed meanwhile, so do not.
+    /// Whether there is something that ends the loop's wait.
+    pub(crate) fn has_unparker(&self) -> bool {
+        self.unparker.get().is_some()
+    }
+
+    /// Says what ends the loop's wait. Called once at most.
+    pub(crate) fn set_unparker(&self, unparker: Arc<dyn Unpark>) {
+        let is_first = self.unparker.set(unparker).is_ok();
+        debug_assert!(is_first);
+    }
+
+    /// Says that the loop, which can be unparked, is about to wait. `false`: something was pushed meanwhile, so do not.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::Relaxed);
+        debug_assert!(self.has_unparker());
+        // Release: whoever sees it sees the unparker.
+        self.asleep.store(true, Ordering::Release);
         fence(Ordering::SeqCst);
         if self.newest.load(Ordering::Relaxed) == NONE {
             return true;
@@ -136,9 +150,9 @@ impl Inbox {
         fence(Ordering::SeqCst);
         // Of many threads that wake a sleeping loop, one makes the system call.
         let first =
-            || self.asleep.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+            || self.asleep.compare_exchange(true, false, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if self.asleep.load(Ordering::Relaxed) && first() {
-            self.unparker.unpark();
+            self.unparker.get().expect("nobody sleeps without it").unpark();
         }
     }
 
@@ -159,11 +173,6 @@ fn place(slot: u32) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    struct Ignore;
-    impl Unpark for Ignore {
-        fn unpark(&self) {}
-    }
-
     fn drained(inbox: &Inbox) -> Vec<u32> {
         let mut slots = Vec::new();
         inbox.drain(|slot| slots.push(slot));
@@ -182,7 +191,7 @@ mod tests {
 
     #[test]
     fn wakes_arrive_once_and_in_order() {
-        let inbox = Inbox::new(Arc::new(Ignore));
+        let inbox = Inbox::new();
         (0..300).for_each(|slot| inbox.reserve(slot));
         for slot in [7, 200, 0, 7, 64, 200] {
             inbox.wake(slot);
@@ -195,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_wake_of_a_slot_that_never_was_is_ignored() {
-        let inbox = Inbox::new(Arc::new(Ignore));
+        let inbox = Inbox::new();
         inbox.reserve(0);
         inbox.wake(64);
         inbox.wake(NONE);
@@ -222,7 +231,8 @@ mod model {
     /// A loop that sleeps until each of `slots` was woken. A lost wake is a deadlock, which loom reports.
     fn loop_sees_all(slots: &'static [u32]) {
         let bell = LoomArc::new(Notify::new());
-        let inbox = LoomArc::new(Inbox::new(Arc::new(Bell(bell.clone()))));
+        let inbox = LoomArc::new(Inbox::new());
+        inbox.set_unparker(Arc::new(Bell(bell.clone())));
         slots.iter().for_each(|&slot| inbox.reserve(slot));
         for &slot in slots {
             let inbox = inbox.clone();
@@ -263,7 +273,8 @@ mod model {
     fn a_second_wake_of_the_same_slot_is_not_lost() {
         check(|| {
             let bell = LoomArc::new(Notify::new());
-            let inbox = LoomArc::new(Inbox::new(Arc::new(Bell(bell.clone()))));
+            let inbox = LoomArc::new(Inbox::new());
+            inbox.set_unparker(Arc::new(Bell(bell.clone())));
             let written = LoomArc::new((AtomicU32::new(0), AtomicU32::new(0)));
             inbox.reserve(0);
             for first in [true, false] {

@@ -37,6 +37,17 @@ pub enum Wait {
     Forever,
 }
 
+impl Wait {
+    /// The same, but no longer than until `deadline`.
+    pub(crate) fn until_at_most(self, deadline: Nanos) -> Self {
+        match self {
+            Self::No => Self::No,
+            Self::Until(own) => Self::Until(own.min(deadline)),
+            Self::Forever => Self::Until(deadline),
+        }
+    }
+}
+
 /// What the loop hands to the reactor for one turn.
 pub struct Turn<'a> {
     /// What to perform, in order. Empty afterwards.
@@ -94,8 +105,12 @@ pub unsafe trait Reactor {
     /// The monotonic time (`CLOCK_MONOTONIC` in a reactor that talks to the kernel).
     fn now(&self) -> Nanos;
 
-    /// What other threads use to end a wait.
-    fn unparker(&self) -> Arc<dyn Unpark>;
+    /// What other threads use to end a wait. Made when it is asked for first: a loop that never waits needs none.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor left (`EMFILE`, `ENFILE`), or no memory. It may be asked for again.
+    fn unparker(&mut self) -> io::Result<Arc<dyn Unpark>>;
 
     /// A new socket, close-on-exec, in the blocking mode that this reactor wants.
     fn open(&mut self, domain: Domain, kind: Type) -> io::Result<OwnedFd>;

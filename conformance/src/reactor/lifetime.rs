@@ -94,7 +94,7 @@ fn chunks_outlive_it(make: MakeReactor) {
 
 fn unparker_outlives_it(make: MakeReactor) {
     let mut driver = Driver::new(make);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     drop(driver);
     thread::spawn(move || unparker.unpark()).join().expect("no panic");
 }
@@ -102,7 +102,7 @@ fn unparker_outlives_it(make: MakeReactor) {
 fn unparked_while_dropped(make: MakeReactor) {
     for _ in 0..20 {
         let mut driver = Driver::new(make);
-        let unparker = driver.reactor().unparker();
+        let unparker = driver.reactor().unparker().expect("a descriptor is left");
         thread::scope(move |scope| {
             scope.spawn(move || (0..5_000).for_each(|_| unparker.unpark()));
             driver.turn(Wait::Forever);

@@ -63,7 +63,7 @@ fn until_the_past(make: MakeReactor) {
 
 fn until_the_end_of_time(make: MakeReactor) {
     let mut driver = Driver::new(make);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let now = driver.reactor().now();
     let deadlines =
@@ -126,7 +126,7 @@ fn unparked_by_another_thread(make: MakeReactor) {
     let mut driver = Driver::new(make);
     let (ours, _peer) = driver.pair();
     driver.receive(&ours);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let (go, gone) = mpsc::channel();
     let helper = thread::spawn(move || gone.iter().for_each(|()| unparker.unpark()));
     driver.expect_stirs(ROUNDS);
@@ -140,7 +140,7 @@ fn unparked_by_another_thread(make: MakeReactor) {
 
 fn unparked_before(make: MakeReactor) {
     let mut driver = Driver::new(make);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.expect_stirs(10);
     for _ in 0..10 {
         unparker.unpark();
@@ -151,7 +151,7 @@ fn unparked_before(make: MakeReactor) {
 
 fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
     let mut driver = Driver::new(make);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.expect_stirs(10);
     for round in 0..10 {
         unparker.unpark();
@@ -165,7 +165,7 @@ fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
 
 fn unparked_a_thousand_times(make: MakeReactor) {
     let mut driver = Driver::new(make);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.turn(Wait::No);
     for _ in 0..1_000 {
         unparker.unpark();
@@ -184,7 +184,7 @@ fn unparked_while_busy(make: MakeReactor) {
     let (ours, mut peer) = driver.pair();
     let token = driver.receive(&ours);
     driver.expect_stirs(THREADS * EACH);
-    let unparker = driver.reactor().unparker();
+    let unparker = driver.reactor().unparker().expect("a descriptor is left");
     thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| (0..EACH).for_each(|_| unparker.unpark()));

@@ -47,7 +47,7 @@ fn the_port_of_an_aborted_listener_is_free(env: &Env) {
     env.run(async {
         // The listener is at another stage each time: not armed, staged, armed.
         for polls in 0..6 {
-            let before = machine::descriptors().unwrap().len();
+            let before = machine::sockets();
             let listener = listener().await;
             let addr = listener.local_addr().unwrap();
             let outcome = TaskGroup::scope(async |group| {
@@ -55,7 +55,7 @@ fn the_port_of_an_aborted_listener_is_free(env: &Env) {
                 fail_after::<()>(polls).await
             });
             assert!(outcome.await.is_err());
-            assert_eq!(machine::descriptors().unwrap().len(), before);
+            assert_eq!(machine::sockets(), before);
             bind_again(addr);
         }
     });
@@ -65,7 +65,7 @@ fn the_port_of_an_aborted_listener_is_free(env: &Env) {
 fn connections_that_nobody_took_are_closed(env: &Env) {
     env.run(async {
         for polls in 0..6 {
-            let before = machine::descriptors().unwrap().len();
+            let before = machine::sockets();
             let listener = listener().await;
             let addr = listener.local_addr().unwrap();
             let mut clients = Vec::new();
@@ -86,7 +86,7 @@ fn connections_that_nobody_took_are_closed(env: &Env) {
                 assert!(end.as_ref().is_ok_and(|&n| n == 0) || is_reset(&end), "{end:?} after {polls} polls");
             }
             drop(clients);
-            assert_eq!(machine::descriptors().unwrap().len(), before);
+            assert_eq!(machine::sockets(), before);
         }
     });
 }
@@ -116,7 +116,7 @@ fn aborted_connects_leave_no_descriptor(env: &Env) {
     env.run(async {
         let (_full, addr) = short_of_room();
         for polls in 0..6 {
-            let before = machine::descriptors().unwrap().len();
+            let before = machine::sockets();
             let outcome = TaskGroup::scope(async |group| {
                 for _ in 0..16 {
                     group.spawn(async move {
@@ -127,7 +127,7 @@ fn aborted_connects_leave_no_descriptor(env: &Env) {
                 fail_after::<()>(polls).await
             });
             assert!(outcome.await.is_err());
-            assert_eq!(machine::descriptors().unwrap().len(), before, "after {polls} polls");
+            assert_eq!(machine::sockets(), before, "after {polls} polls");
         }
     });
 }
@@ -195,7 +195,7 @@ fn a_scope_dropped_while_it_waits_for_the_kernel(env: &Env) {
     env.run(async {
         let mut waited = 0;
         for polls in 0..16 {
-            let before = machine::descriptors().unwrap().len();
+            let before = machine::sockets();
             let listener = listener().await;
             let mut scope = Box::pin(TaskGroup::scope(async |group| {
                 group.spawn(async move { listener.accept().await });
@@ -214,7 +214,7 @@ fn a_scope_dropped_while_it_waits_for_the_kernel(env: &Env) {
             for _ in 0..4 {
                 sleep(Duration::ZERO).await;
             }
-            assert_eq!(machine::descriptors().unwrap().len(), before, "after {polls} polls");
+            assert_eq!(machine::sockets(), before, "after {polls} polls");
         }
         assert!(waited > 0, "at last it is ready");
     });

@@ -13,6 +13,8 @@ use carhop::{Closed, Handle, RemoteJoinHandle, defer, yield_now};
 use futures::channel::oneshot;
 use futures::executor;
 
+use crate::machine::Shortage;
+
 use super::misuse::fork;
 use super::support::{OnDrop, Trace, cancelled, panic_of, panic_quietly, text_of};
 use super::{Env, trials};
@@ -21,6 +23,7 @@ trials!(
     letters_keep_their_order,
     letters_to_a_loop_that_sleeps,
     letters_to_a_loop_that_is_busy,
+    letters_while_no_descriptor_is_left,
     none_of_many_is_lost,
     before_the_first_block_on,
     from_the_loops_own_thread,
@@ -111,6 +114,16 @@ fn letters_to_a_loop_that_is_busy(env: &Env) {
             yield_now().await;
         }
         thread.join().unwrap();
+    });
+}
+
+/// The loop has not slept yet, and so has nothing that others could wake it with.
+fn letters_while_no_descriptor_is_left(env: &Env) {
+    env.run(async {
+        let shortage = Shortage::with_spare(0);
+        answered_letters(20).await;
+        drop(shortage);
+        answered_letters(20).await;
     });
 }
 

@@ -130,7 +130,7 @@ fn results(done: &[Completion]) -> Vec<(Token, i32)> {
 fn another_thread_ends_a_wait() {
     Rig::each(Options::default(), 4, 64, |mut rig| {
         for _ in 0..100 {
-            let unparker = rig.reactor.unparker();
+            let unparker = rig.reactor.unparker().expect("a descriptor is left");
             let waker = std::thread::spawn(move || unparker.unpark());
             // Hangs if the wake-up is lost, whether it comes before the wait or within.
             let done = rig.turn(Wait::Forever);
@@ -146,7 +146,7 @@ fn an_unpark_outlives_turns_that_do_not_wait() {
         // Arms the watch.
         let soon = rig.reactor.now().saturating_add(Duration::from_millis(1));
         rig.turn(Wait::Until(soon));
-        rig.reactor.unparker().unpark();
+        rig.reactor.unparker().expect("a descriptor is left").unpark();
         for _ in 0..3 {
             rig.turn(Wait::No);
         }
@@ -158,7 +158,7 @@ fn an_unpark_outlives_turns_that_do_not_wait() {
 #[test]
 fn wakes_once_for_each_unpark() {
     Rig::each(Options::default(), 4, 64, |mut rig| {
-        rig.reactor.unparker().unpark();
+        rig.reactor.unparker().expect("a descriptor is left").unpark();
         rig.turn(Wait::Forever);
         let deadline = rig.reactor.now().saturating_add(Duration::from_millis(20));
         let mut turns = 0;

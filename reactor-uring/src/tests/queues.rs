@@ -115,14 +115,14 @@ fn an_overflow_of_completions_does_not_deafen_to_unparks() {
         assert!(rig.turn(Wait::No).is_empty());
         // The completion of the watch comes behind those of the receive and finds the queue full, which ends it.
         send(&there, &pattern(1000));
-        rig.reactor.unparker().unpark();
+        rig.reactor.unparker().expect("a descriptor is left").unpark();
         let mut bytes = Vec::new();
         while bytes.len() < 1000 {
             bytes.extend(bytes_of(receive, &rig.turn_until(|done| !done.is_empty())));
         }
 
         for _ in 0..3 {
-            rig.reactor.unparker().unpark();
+            rig.reactor.unparker().expect("a descriptor is left").unpark();
             // Hangs if the watch has not been renewed.
             rig.turn(Wait::Forever);
         }

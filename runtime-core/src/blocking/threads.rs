@@ -95,8 +95,11 @@ impl Threads {
         let mut state = self.lock();
         state.closed = true;
         let queue = mem::take(&mut state.queue);
+        let any_thread = state.alive > 0;
         drop(state);
-        self.changed.notify_all();
+        if any_thread {
+            self.changed.notify_all();
+        }
         queue.into_values().for_each(|job| job.give_up(JoinError::cancelled()));
     }
 

@@ -90,7 +90,7 @@ async fn a_scope_that_drains(probe: &Probe) {
 
 /// The group around it waits for the children of a scope within it that is dropped, and for what they had under way.
 async fn a_scope_within_a_scope(probe: &Probe) {
-    let before = machine::descriptors().unwrap().len();
+    let before = machine::sockets();
     let outer: Result<(), _> = TaskGroup::<&str>::scope(async |_| {
         let (mut near, far) = pair().await;
         let listener = listener().await;
@@ -118,7 +118,7 @@ async fn a_scope_within_a_scope(probe: &Probe) {
     .await;
     outer.unwrap();
     // At once: the scope has waited.
-    assert_eq!(machine::descriptors().unwrap().len(), before);
+    assert_eq!(machine::sockets(), before);
 }
 
 async fn group_task(probe: &Probe) {
