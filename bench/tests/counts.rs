@@ -29,15 +29,15 @@ const TOLERANCE: f64 = 1.1;
 /// What was measured: rustc 1.95, x86-64, glibc 2.36. Where the kernel has no part in it, on one backend.
 #[rustfmt::skip]
 const MEASURED: &[Measured] = &[
-    measured("spawn and join, 1000 at once", "carhop-epoll", 585.7),
-    measured("spawn and join, one by one", "carhop-epoll", 939.7),
-    measured("yield", "carhop-epoll", 252.2),
-    measured("wake", "carhop-epoll", 257.2),
-    measured("channel, round trip", "carhop-epoll", 1306.0),
-    measured("timer, insert and cancel, by deadline", "carhop-epoll", 463.0),
-    measured("timer, insert and cancel, by duration", "carhop-epoll", 534.0),
-    measured("echo, round trip, 64 B", "carhop-epoll", 4270.0),
-    measured("echo, round trip, 64 B", "carhop-uring", 4901.0),
+    measured("spawn and join, 1000 at once", "carhop-epoll", 567.7),
+    measured("spawn and join, one by one", "carhop-epoll", 905.6),
+    measured("yield", "carhop-epoll", 235.1),
+    measured("wake", "carhop-epoll", 240.1),
+    measured("channel, round trip", "carhop-epoll", 1270.9),
+    measured("timer, insert and cancel, by deadline", "carhop-epoll", 427.0),
+    measured("timer, insert and cancel, by duration", "carhop-epoll", 498.0),
+    measured("echo, round trip, 64 B", "carhop-epoll", 4233.0),
+    measured("echo, round trip, 64 B", "carhop-uring", 4878.3),
 ];
 
 struct Measured {

@@ -3,6 +3,7 @@
 use std::mem::ManuallyDrop;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use crate::core::Core;
 use crate::incident::{self, Incident};
@@ -67,7 +68,14 @@ impl Core {
     /// Calls `poll`, and reports it if it took too long.
     #[inline]
     fn watch<T>(&self, id: TaskId, poll: impl FnOnce() -> T) -> T {
-        let Some(limit) = self.slow_poll else { return poll() };
+        match self.slow_poll {
+            None => poll(),
+            Some(limit) => self.watch_closely(id, limit, poll),
+        }
+    }
+
+    #[cold]
+    fn watch_closely<T>(&self, id: TaskId, limit: Duration, poll: impl FnOnce() -> T) -> T {
         let start = self.now();
         let result = poll();
         let took = self.now().saturating_since(start);

@@ -121,7 +121,7 @@ impl Tasks {
     fn next_to_tell_of(&self) -> Option<Ready> {
         let mut table = self.table.borrow_mut();
         let id = table.first_ready_id()?;
-        Some(Ready::new(id, table.details[id.slot as usize].priority()))
+        Some(Ready::new(id, table.details[id.slot()].priority()))
     }
 }
 
@@ -155,7 +155,7 @@ impl Table {
         slot.waits = false;
         match &slot.task {
             Some(task) => Some(Next::Task(id, Rc::clone(task))),
-            None => (id.slot == super::table::ROOT).then_some(Next::Root(id)),
+            None => (id.slot() == super::table::ROOT as usize).then_some(Next::Root(id)),
         }
     }
 
@@ -163,7 +163,7 @@ impl Table {
     fn queue_all_scheduled(&mut self) {
         self.ready.clear();
         for (place, slot) in self.slots.iter().enumerate().filter(|(_, slot)| slot.scheduled) {
-            self.ready.push_back(TaskId { slot: place as u32, generation: slot.generation });
+            self.ready.push_back(TaskId::new(place as u32, slot.generation));
         }
     }
 }

@@ -77,7 +77,7 @@ impl Tasks {
         let slot = &mut table.slots[ROOT as usize];
         slot.next_generation();
         (slot.scheduled, slot.waits, slot.alive) = (true, false, true);
-        let id = TaskId { slot: ROOT, generation: slot.generation };
+        let id = TaskId::new(ROOT, slot.generation);
         table.ready.push_back(id);
         id
     }
@@ -112,7 +112,7 @@ impl Tasks {
             None => table.add_slot(inbox),
         };
         let entry = &mut table.slots[slot as usize];
-        let id = TaskId { slot, generation: entry.generation };
+        let id = TaskId::new(slot, entry.generation);
         let spare = entry.task.take();
         debug_assert!(
             spare.as_ref().is_none_or(|task| Rc::strong_count(task) > 1 || !task.header().has_output.get())
@@ -141,7 +141,7 @@ impl Tasks {
     pub(crate) fn wake_slot(&self, slot: u32) {
         let generation = self.table.borrow().slots.get(slot as usize).map(|slot| slot.generation);
         if let Some(generation) = generation {
-            self.wake(TaskId { slot, generation });
+            self.wake(TaskId::new(slot, generation));
         }
     }
 
@@ -150,7 +150,7 @@ impl Tasks {
         let mut table = self.table.borrow_mut();
         if let Some(slot) = table.slot(id) {
             slot.waits = true;
-            table.details[id.slot as usize].noted = noted;
+            table.details[id.slot()].noted = noted;
         }
     }
 
@@ -158,14 +158,14 @@ impl Tasks {
     pub(crate) fn with_details<T>(&self, id: TaskId, f: impl FnOnce(&Details) -> T) -> Option<T> {
         let mut table = self.table.borrow_mut();
         table.slot(id).filter(|slot| slot.alive)?;
-        Some(f(&table.details[id.slot as usize]))
+        Some(f(&table.details[id.slot()]))
     }
 
     /// The same for an `f` that may leave something of a user's in them.
     pub(crate) fn change_details<T>(&self, id: TaskId, f: impl FnOnce(&mut Details) -> T) -> Option<T> {
         let mut table = self.table.borrow_mut();
         table.slot(id).filter(|slot| slot.alive)?.has_users = true;
-        Some(f(&mut table.details[id.slot as usize]))
+        Some(f(&mut table.details[id.slot()]))
     }
 
     /// Calls `f`, which is none of users' code, with each task that has not finished.
@@ -173,7 +173,7 @@ impl Tasks {
         let table = self.table.borrow();
         let slots = table.slots.iter().zip(&table.details).enumerate();
         for (place, (slot, details)) in slots.filter(|(_, (slot, _))| slot.has_unfinished()) {
-            let id = TaskId { slot: place as u32, generation: slot.generation };
+            let id = TaskId::new(place as u32, slot.generation);
             f(id, details, slot.activity(details));
         }
     }
@@ -182,15 +182,15 @@ impl Tasks {
     #[inline]
     pub(crate) fn forget(&self, id: TaskId, task: Rc<dyn Task>) {
         let mut table = self.table.borrow_mut();
-        let slot = &mut table.slots[id.slot as usize];
+        let slot = &mut table.slots[id.slot()];
         slot.next_generation();
         (slot.scheduled, slot.alive) = (false, false);
         if size_of_val(&*task) > SPARE_LEN {
             // Not its last owner, so nothing of a user's is dropped here.
             slot.task = None;
         }
-        let users = table.take_users(id.slot);
-        table.vacant.add(id.slot);
+        let users = table.take_users(id.slot() as u32);
+        table.vacant.add(id.slot() as u32);
         drop(table);
         // With nothing borrowed any more.
         if users.is_some() {
@@ -244,7 +244,7 @@ impl Tasks {
 impl Table {
     #[inline]
     pub(super) fn slot(&mut self, id: TaskId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.slot as usize).filter(|slot| slot.generation == id.generation)
+        self.slots.get_mut(id.slot()).filter(|slot| slot.generation == id.generation())
     }
 
     /// Takes what the details of `slot` have of users', to be dropped with nothing borrowed.
