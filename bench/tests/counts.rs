@@ -34,8 +34,8 @@ const MEASURED: &[Measured] = &[
     measured("yield", "carhop-epoll", 235.1),
     measured("wake", "carhop-epoll", 240.1),
     measured("channel, round trip", "carhop-epoll", 1270.9),
-    measured("timer, insert and cancel, by deadline", "carhop-epoll", 427.0),
-    measured("timer, insert and cancel, by duration", "carhop-epoll", 498.0),
+    measured("timer, insert and cancel, by deadline", "carhop-epoll", 404.0),
+    measured("timer, insert and cancel, by duration", "carhop-epoll", 475.0),
     measured("echo, round trip, 64 B", "carhop-epoll", 4233.0),
     measured("echo, round trip, 64 B", "carhop-uring", 4878.3),
 ];

@@ -25,6 +25,7 @@ pub(crate) struct List {
 }
 
 /// A slab index as it is stored in links.
+#[inline]
 pub(crate) fn link(index: usize) -> u32 {
     assert!(index < NONE as usize, "a timer wheel holds at most 2^32 - 1 timers");
     index as u32

@@ -30,6 +30,7 @@ pub(crate) struct Slots {
 impl Place {
     /// Where a deadline belongs that is not before `elapsed_ns`: at the first digit in which they differ, or
     /// at level 0.
+    #[inline]
     pub(crate) fn of(deadline_ns: u64, elapsed_ns: u64) -> Self {
         let highest_bit = ((deadline_ns ^ elapsed_ns) | 1).ilog2();
         let level = highest_bit / DIGIT_BITS;
