@@ -13,9 +13,9 @@ use crate::reactor::Completion;
 
 /// Hears of an operation's results.
 ///
-/// The table owns it until the terminal completion, and with it whatever memory the operation names, unless that is still
-/// the future's (`WriteChunk`). That is
-/// all there is to orphans: a future or socket that goes away cancels its operation and leaves the rest here.
+/// The table owns it until the terminal completion, and with it whatever memory the operation names, unless that is
+/// still the future's (`WriteChunk`). That is all there is to orphans: a future or socket that goes away cancels its
+/// operation and leaves the rest here.
 pub(crate) trait Completer {
     /// Takes one result. Called with no borrow of the runtime held.
     fn complete(self: Rc<Self>, completion: Completion);
@@ -70,8 +70,9 @@ impl Operations {
     ///
     /// # Safety
     ///
-    /// Memory that `op` names is not freed, moved or changed before the terminal completion: `completer` owns it, or
-    /// whoever owns it hands it to `completer` rather than let go of it. Its descriptor stays open until then, or until the op is cancelled and then closed.
+    /// Memory that `op` names is not freed, moved or changed before the terminal completion, or before it is withdrawn:
+    /// `completer` owns it, or whoever owns it hands it to `completer` rather than let go of it. Its descriptor stays
+    /// open until then, or until the op is cancelled and then closed.
     pub(crate) unsafe fn start(&self, op: Op, completer: Rc<dyn Completer>) -> Token {
         self.enter(op, completer, false)
     }
@@ -114,6 +115,17 @@ impl Operations {
         self.staged.borrow_mut().push((target, Op::Cancel { target }));
     }
 
+    /// Takes back an attempt to write that no turn has seen yet, so that it is not made and has no completion. `false`
+    /// if it is too late for that.
+    pub(crate) fn withdraw(&self, token: Token) -> bool {
+        let is_it = |(staged, op): &(Token, Op)| *staged == token && matches!(op, Op::Send { .. });
+        let Some(place) = self.staged.borrow().iter().position(is_it) else { return false };
+        self.staged.borrow_mut().remove(place);
+        // With nothing borrowed any more.
+        drop(self.leave(token.slot()));
+        true
+    }
+
     /// Closes a descriptor in the next turn.
     pub(crate) fn close(&self, fd: OwnedFd) {
         let completer = Rc::clone(&self.ignore) as Rc<dyn Completer>;
@@ -140,18 +152,15 @@ impl Operations {
     /// Hands a completion to whom it belongs.
     pub(crate) fn dispatch(&self, completion: Completion) {
         let (completer, ending) = {
-            let mut table = self.table.borrow_mut();
+            let table = self.table.borrow();
             let slot = completion.token.slot();
             match table.get(slot) {
                 Some(entry) if entry.generation == completion.token.generation() => {
                     if completion.more {
                         (Rc::clone(&entry.completer), entry.ending)
                     } else {
-                        let entry = table.remove(slot);
-                        self.sends.set(self.sends.get() - usize::from(entry.sends));
-                        if entry.in_outbox {
-                            self.outbox.remove();
-                        }
+                        drop(table);
+                        let entry = self.leave(slot);
                         (entry.completer, entry.ending)
                     }
                 }
@@ -162,6 +171,17 @@ impl Operations {
             None => completer.complete(completion),
             Some(epoch) => self.endings.hand_out(epoch, !completion.more, || completer.complete(completion)),
         }
+    }
+
+    /// An operation is over.
+    #[inline]
+    fn leave(&self, slot: usize) -> Entry {
+        let entry = self.table.borrow_mut().remove(slot);
+        self.sends.set(self.sends.get() - usize::from(entry.sends));
+        if entry.in_outbox {
+            self.outbox.remove();
+        }
+        entry
     }
 
     /// Has `completer` settle before the next turn.

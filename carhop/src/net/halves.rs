@@ -58,7 +58,7 @@ impl WriteHalf<'_> {
     ///
     /// As [`TcpStream::write`].
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        write(self.0, buf).await
+        self.0.write(buf).await
     }
 
     /// See [`TcpStream::write_all`].
@@ -75,8 +75,8 @@ impl WriteHalf<'_> {
     /// # Errors
     ///
     /// As [`TcpStream::write`].
-    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
-        write_chunk(self.0, chunk).await
+    pub fn write_chunk(&mut self, chunk: Chunk) -> impl Future<Output = io::Result<()>> {
+        self.0.write_chunk(chunk)
     }
 
     /// See [`TcpStream::write`]. Only the task that polled last is woken.
@@ -158,7 +158,7 @@ impl OwnedWriteHalf {
     ///
     /// As [`TcpStream::write`].
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        write(self.stream.stream(), buf).await
+        self.stream.stream().write(buf).await
     }
 
     /// See [`TcpStream::write_all`].
@@ -175,8 +175,8 @@ impl OwnedWriteHalf {
     /// # Errors
     ///
     /// As [`TcpStream::write`].
-    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
-        write_chunk(self.stream.stream(), chunk).await
+    pub fn write_chunk(&mut self, chunk: Chunk) -> impl Future<Output = io::Result<()>> {
+        self.stream.stream().write_chunk(chunk)
     }
 
     /// See [`TcpStream::write`]. Only the task that polled last is woken.
@@ -248,8 +248,8 @@ pub(super) fn owned(stream: TcpStream) -> (OwnedReadHalf, OwnedWriteHalf) {
     (OwnedReadHalf(Rc::clone(&stream)), OwnedWriteHalf { stream, shutdown_on_drop: true })
 }
 
-pub(super) async fn read(stream: &Stream, buf: &mut [u8]) -> io::Result<usize> {
-    poll_fn(|cx| stream.poll_read(cx, buf)).await
+pub(super) fn read(stream: &Stream, buf: &mut [u8]) -> impl Future<Output = io::Result<usize>> {
+    poll_fn(|cx| stream.poll_read(cx, buf))
 }
 
 pub(super) async fn read_exact(stream: &Stream, mut buf: &mut [u8]) -> io::Result<()> {
@@ -262,22 +262,14 @@ pub(super) async fn read_exact(stream: &Stream, mut buf: &mut [u8]) -> io::Resul
     Ok(())
 }
 
-pub(super) async fn read_chunk(stream: &Stream) -> io::Result<Option<Chunk>> {
-    poll_fn(|cx| stream.poll_chunk(cx)).await
-}
-
-pub(super) async fn write(stream: &Stream, buf: &[u8]) -> io::Result<usize> {
-    stream.write(buf).await
+pub(super) fn read_chunk(stream: &Stream) -> impl Future<Output = io::Result<Option<Chunk>>> {
+    poll_fn(|cx| stream.poll_chunk(cx))
 }
 
 pub(super) async fn write_all(stream: &Stream, mut buf: &[u8]) -> io::Result<()> {
     while !buf.is_empty() {
-        let n = write(stream, buf).await?;
+        let n = stream.write(buf).await?;
         buf = &buf[n..];
     }
     Ok(())
-}
-
-pub(super) async fn write_chunk(stream: &Stream, chunk: Chunk) -> io::Result<()> {
-    stream.write_chunk(chunk).await
 }

@@ -33,9 +33,9 @@ const BACKLOG: i32 = 4096;
 pub struct TcpListener(Listener);
 
 impl TcpListener {
-    /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last
-    /// one's. Port 0 lets the kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections
-    /// of an earlier listener that linger (`SO_REUSEADDR` is set).
+    /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last one's.
+    /// Port 0 lets the kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections of
+    /// an earlier listener that linger (`SO_REUSEADDR` is set).
     ///
     /// Waits for nothing but the look-up of a name. Dropping the future leaves nothing behind.
     ///

@@ -76,8 +76,8 @@ impl TcpStream {
         halves::read(&self.0, buf).await
     }
 
-    /// Reads what has arrived, in the buffer it came in; `None` at the end of the stream. What has waited for its reader, or
-    /// comes while buffers are few, is in memory of its own instead.
+    /// Reads what has arrived, in the buffer it came in; `None` at the end of the stream. What has waited for its
+    /// reader, or comes while buffers are few, is in memory of its own instead.
     ///
     /// An idle connection needs no buffer for this, and many have one in the processor's cache.
     ///
@@ -113,14 +113,16 @@ impl TcpStream {
 
     /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
     ///
-    /// Dropping the future loses the count, and leaves open whether anything is written.
+    /// One that is dropped right after it was polled in vain has written nothing, so a `timeout` around it in a loop is
+    /// correct. One that is dropped unpolled when it could have gone on (by an abort, or since a `select!` looked at
+    /// something else first) may have written, and nobody hears how much.
     ///
     /// # Errors
     ///
     /// `BrokenPipe`, `ConnectionReset`, and others of `send(2)`. There is no `SIGPIPE`. `NotConnected` after the
     /// runtime has been dropped.
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        halves::write(&self.0, buf).await
+        self.0.write(buf).await
     }
 
     /// Writes all of `buf`. Dropping the future leaves open how much of it was written.
@@ -132,16 +134,17 @@ impl TcpStream {
         halves::write_all(&self.0, buf).await
     }
 
-    /// Writes all of `chunk`, without copying it unless it must wait for room. A `Vec<u8>` is a chunk, too, with [`Chunk::from`].
+    /// Writes all of `chunk`, without copying it unless it must wait for room. A `Vec<u8>` is a chunk, too, with
+    /// [`Chunk::from`].
     ///
-    /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves open
-    /// how much of it was written.
+    /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves
+    /// open how much of it was written.
     ///
     /// # Errors
     ///
     /// As [`TcpStream::write`].
-    pub async fn write_chunk(&mut self, chunk: Chunk) -> io::Result<()> {
-        halves::write_chunk(&self.0, chunk).await
+    pub fn write_chunk(&mut self, chunk: Chunk) -> impl Future<Output = io::Result<()>> {
+        self.0.write_chunk(chunk)
     }
 
     /// See [`TcpStream::read`]. Only the task that polled last is woken.
@@ -155,7 +158,7 @@ impl TcpStream {
     }
 
     /// Ends one direction or both, as `shutdown(2)` does: with [`Shutdown::Write`] the peer reads the end of
-    /// the stream after what was written. A write that was dropped before it was ready may come too late.
+    /// the stream after what was written.
     ///
     /// # Errors
     ///

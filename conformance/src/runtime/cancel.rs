@@ -146,9 +146,10 @@ fn timeouts_around_writes_neither_lose_nor_repeat(env: &Env) {
                 sleep(Duration::from_micros(50)).await;
             }
         });
-        let (mut pattern, mut given_up) = (Pattern::default(), 0);
+        let (mut pattern, mut dice, mut given_up) = (Pattern::default(), Dice::new(), 0);
         while given_up < 300 {
-            let bytes = pattern.take(60_000);
+            // Those that are made at once, and those that are made in the next turn, with others'.
+            let bytes = pattern.take(dice.roll(8_000));
             let mut rest = &bytes[..];
             while !rest.is_empty() {
                 match timeout(TINY, near.write(rest)).await {

@@ -175,6 +175,7 @@ fn receive_buffers_beyond_all_bounds(env: &Env) {
         let text = format!("{count} chunks of {bytes_each} bytes are more than an address space holds");
         assert_eq!(refusal(count, bytes_each), text);
     }
+    assert_eq!(refusal(1, 1 << 32), "a chunk of 4294967296 bytes is more than one receive can fill");
     for (count, bytes_each) in [(0, 1), (1, 0)] {
         assert_eq!(refusal(count, bytes_each), "a pool needs at least one chunk of at least one byte");
     }

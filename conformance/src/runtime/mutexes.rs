@@ -1,5 +1,5 @@
-//! Mutexes. The traces of `three_tasks_take_turns`, `a_released_lock_is_not_overtaken` and
-//! `waiters_that_are_aborted` are what CPython 3.11 prints for the same programs with `asyncio.Lock`: see `sync_order.py`.
+//! Mutexes. The traces of `three_tasks_take_turns`, `a_released_lock_is_not_overtaken` and `waiters_that_are_aborted`
+//! are what CPython 3.11 prints for the same programs with `asyncio.Lock`: see `sync_order.py`.
 
 use std::cell::Cell;
 use std::future::pending;

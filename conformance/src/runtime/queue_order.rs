@@ -1,5 +1,5 @@
-//! Queues in the order of CPython. Each trial is the twin of the function of the same name in `queue_order.py`, and its trace
-//! is what CPython 3.11 printed for that.
+//! Queues in the order of CPython. Each trial is the twin of the function of the same name in `queue_order.py`, and its
+//! trace is what CPython 3.11 printed for that.
 
 use std::cmp::Ordering;
 use std::rc::Rc;

@@ -4,6 +4,7 @@
 //! Idle     ──write, alone───────────▶ Idle | Full     (attempted at once)
 //! Idle     ──write, beside others───▶ Staged(token)   (attempted in the next turn, with theirs)
 //! Staged   ──performed──────────────▶ Ended(token) | Full
+//! Staged   ──write dropped before───▶ Idle
 //! Ended    ──any write is polled────▶ Idle            (if it is another one, the result is lost)
 //! Full     ──room, or an error──────▶ Idle            (wakes the writer, which tries again)
 //! Staged   ──stream dropped─────────▶ Leaving(token) ──performed──▶ Idle
@@ -28,8 +29,8 @@ use super::stream::{Stream, StreamIo};
 pub(super) struct Departures {
     state: State,
     writer: Option<Waker>,
-    /// What is staged, if whoever staged it is gone.
-    kept: Option<Chunk>,
+    /// What is staged, if whoever staged it is gone. In a box, since few streams ever have it.
+    kept: Option<Box<Chunk>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -165,11 +166,28 @@ impl StreamIo {
         Ok(token)
     }
 
+    /// Whoever staged an attempt is gone. `true` if it will not be made, `false` if it has been, or the reactor has it.
+    pub(super) fn give_up(&self, token: Token) -> bool {
+        if !self.core.operations.withdraw(token) {
+            self.core.operations.is_ending(token);
+            return false;
+        }
+        let mut outgoing = self.outgoing.borrow_mut();
+        outgoing.state = State::Idle;
+        let writer = outgoing.writer.take();
+        drop(outgoing);
+        // It may be another's, for which the way is free.
+        if let Some(writer) = writer {
+            wake_contained(writer);
+        }
+        true
+    }
+
     /// Whoever staged `chunk` is gone. Keeps it until the attempt has ended.
     pub(super) fn keep(&self, chunk: Chunk, token: Token) {
         let mut outgoing = self.outgoing.borrow_mut();
         if matches!(outgoing.state, State::Staged(staged) if staged == token) {
-            outgoing.kept = Some(chunk);
+            outgoing.kept = Some(Box::new(chunk));
         }
     }
 

@@ -27,7 +27,8 @@ const UNREAD_LIMIT: usize = 64 * 1024;
 
 /// A connected stream socket.
 ///
-/// Dropping it cancels what is in flight, but for writes that are staged, and closes the descriptor, in the loop's next turn.
+/// Dropping it cancels what is in flight, but for writes that are staged, and closes the descriptor, in the loop's next
+/// turn.
 ///
 /// Each direction has room for one waiting task: a second one that polls the same direction takes the place
 /// of the first, which is then not woken any more, and repeats what it has written if it is polled all the same.
@@ -99,10 +100,11 @@ impl Stream {
         Poll::Ready(Ok(chunk.flatten()))
     }
 
-    /// Writes as much of `bytes` as the send buffer has room for, or waits until it has some. Where other tasks are ready
-    /// to run, too, a small write is made with theirs, in the loop's next turn.
+    /// Writes as much of `bytes` as the send buffer has room for, or waits until it has some. Where other tasks are
+    /// ready to run, too, a small write is made with theirs, in the loop's next turn.
     ///
-    /// Dropping the future leaves open whether anything is written.
+    /// One that is dropped right after it was polled in vain, as by a timeout, has written nothing. One that is dropped
+    /// unpolled when it could have gone on, as by an abort, may have written, and nobody hears how much.
     ///
     /// # Errors
     ///
@@ -111,8 +113,8 @@ impl Stream {
         Write::new(self, bytes)
     }
 
-    /// Writes all of `chunk`. While there is no room for it, it holds no buffer of the pool. Where other tasks are ready to
-    /// run, too, it is written with what they write, in the loop's next turn, without being copied before.
+    /// Writes all of `chunk`. While there is no room for it, it holds no buffer of the pool. Where other tasks are
+    /// ready to run, too, it is written with what they write, in the loop's next turn, without being copied before.
     ///
     /// Dropping the future leaves open how much is written.
     ///
@@ -133,8 +135,7 @@ impl Stream {
         departures::poll(self, cx, bytes)
     }
 
-    /// `shutdown(2)`, at once. `Shutdown::Write` says to the peer that no more will be written. A write that was dropped before it
-    /// was ready may come too late.
+    /// `shutdown(2)`, at once. `Shutdown::Write` says to the peer that no more will be written.
     ///
     /// # Errors
     ///

@@ -94,16 +94,16 @@ impl Future for WriteChunk<'_> {
 impl Drop for Write<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.staged {
-            // It goes on without this, and is over with the next turn.
-            self.stream.io.core.operations.is_ending(token);
+            self.stream.io.give_up(token);
         }
     }
 }
 
 impl Drop for WriteChunk<'_> {
     fn drop(&mut self) {
-        if let Some(token) = self.staged {
-            self.stream.io.core.operations.is_ending(token);
+        if let Some(token) = self.staged
+            && !self.stream.io.give_up(token)
+        {
             self.stream.io.keep(mem::take(&mut self.chunk), token);
         }
     }

@@ -20,9 +20,9 @@ use crate::machine;
 use super::super::Env;
 use super::super::support::promptly;
 
-/// For k = 0, 1, 2, ... runs `scenario`, whose future is dropped after k polls, until it is ready before that: in each of
-/// the manners below. A scenario makes a world and lets the [`Probe`] drive the future under test; then it looks at the
-/// world. Nothing may be left of it when it ends: no task, timer, operation, waker, or descriptor.
+/// For k = 0, 1, 2, ... runs `scenario`, whose future is dropped after k polls, until it is ready before that: in each
+/// of the manners below. A scenario makes a world and lets the [`Probe`] drive the future under test; then it looks at
+/// the world. Nothing may be left of it when it ends: no task, timer, operation, waker, or descriptor.
 pub(super) fn drop_after_each_poll(env: &Env, scenario: impl AsyncFn(&Probe)) {
     for holder in [Holder::Root, Holder::Task] {
         for drops in [Drops::AfterPoll, Drops::OnceWoken, Drops::AfterStep] {
