@@ -29,15 +29,15 @@ const TOLERANCE: f64 = 1.1;
 /// What was measured: rustc 1.95, x86-64, glibc 2.36. Where the kernel has no part in it, on one backend.
 #[rustfmt::skip]
 const MEASURED: &[Measured] = &[
-    measured("spawn and join, 1000 at once", "carhop-epoll", 567.7),
-    measured("spawn and join, one by one", "carhop-epoll", 905.6),
-    measured("yield", "carhop-epoll", 235.1),
-    measured("wake", "carhop-epoll", 240.1),
-    measured("channel, round trip", "carhop-epoll", 1270.9),
-    measured("timer, insert and cancel, by deadline", "carhop-epoll", 404.0),
-    measured("timer, insert and cancel, by duration", "carhop-epoll", 475.0),
-    measured("echo, round trip, 64 B", "carhop-epoll", 4233.0),
-    measured("echo, round trip, 64 B", "carhop-uring", 4878.3),
+    measured("spawn and join, 1000 at once", "carhop-epoll", 573.6),
+    measured("spawn and join, one by one", "carhop-epoll", 900.2),
+    measured("yield", "carhop-epoll", 241.1),
+    measured("wake", "carhop-epoll", 247.1),
+    measured("channel, round trip", "carhop-epoll", 1235.6),
+    measured("timer, insert and cancel, by deadline", "carhop-epoll", 420.0),
+    measured("timer, insert and cancel, by duration", "carhop-epoll", 491.0),
+    measured("echo, round trip, 64 B", "carhop-epoll", 4066.0),
+    measured("echo, round trip, 64 B", "carhop-uring", 4709.8),
 ];
 
 struct Measured {

@@ -86,10 +86,10 @@ impl Builder {
     }
 
     /// Has the loop look for news again and again, for up to this long, before it sleeps until the kernel wakes it. A
-    /// request that comes within that time is answered without the wake-up. It costs a processor: for the whole of `time`
-    /// after the last event, and all the while where events come faster than that. It is for a service that has a
-    /// processor of its own; where it has not, this holds up whatever is to wake the loop. The default is zero: to sleep
-    /// at once.
+    /// request that comes within that time is answered without the wake-up. It costs a processor: for the whole of
+    /// `time` after the last event, and all the while where events come faster than that. It is for a service that has
+    /// a processor of its own; where it has not, this holds up whatever is to wake the loop. The default is zero: to
+    /// sleep at once.
     ///
     /// ```
     /// use std::time::Duration;
@@ -176,8 +176,8 @@ impl Builder {
     ///
     /// # Panics
     ///
-    /// If there are to be no receive buffers, or more than an address space holds, and if 65,536 runtimes are alive in
-    /// the process.
+    /// If there are to be no receive buffers, more than an address space holds, or one of 4 GiB or more, and if 65,536
+    /// runtimes are alive in the process.
     #[track_caller]
     pub fn build(mut self) -> Result<Runtime, BuildError> {
         if self.config.slow_poll.is_none() && std::env::var_os(DEBUG).is_some_and(|value| value == "1") {
@@ -230,8 +230,8 @@ impl std::error::Error for BuildError {}
 
 /// A single-threaded event loop.
 ///
-/// Like asyncio's `Runner`, it runs one future after the other, and what they spawned goes on with the next. A thread may
-/// own several, and runs one at a time.
+/// Like asyncio's `Runner`, it runs one future after the other, and what they spawned goes on with the next. A thread
+/// may own several, and runs one at a time.
 ///
 /// ```
 /// use carhop::Runtime;

@@ -27,7 +27,8 @@ use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
 pub struct Handle(pub(crate) runtime_core::Handle);
 
 impl Handle {
-    /// Of the runtime that runs on this thread, if one does. That of any other is [`Runtime::handle`](crate::Runtime::handle).
+    /// Of the runtime that runs on this thread, if one does. That of any other is
+    /// [`Runtime::handle`](crate::Runtime::handle).
     pub fn try_current() -> Option<Self> {
         runtime_core::Handle::try_current().map(Self)
     }
@@ -42,8 +43,9 @@ impl Handle {
         Self(runtime_core::Handle::current())
     }
 
-    /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's `call_soon_threadsafe`. Callbacks of one thread are called in their order. Never waits for the loop, and wakes
-    /// it if it sleeps; between two `block_on`s the callbacks wait.
+    /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's `call_soon_threadsafe`.
+    /// Callbacks of one thread are called in their order. Never waits for the loop, and wakes it if it sleeps; between
+    /// two `block_on`s the callbacks wait.
     ///
     /// A panic of `callback` is contained, and reported as an [`Incident`](crate::incident::Incident).
     ///
@@ -56,8 +58,8 @@ impl Handle {
         self.0.post(callback)
     }
 
-    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, `future` is dropped, and the
-    /// task counts as cancelled. To wait for the output where nothing is async, use `futures::executor::block_on`.
+    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, `future` is dropped, and
+    /// the task counts as cancelled. To wait for the output where nothing is async, use `futures::executor::block_on`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
     where

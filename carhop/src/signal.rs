@@ -100,8 +100,9 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
     Ok(Signal { stream, registration })
 }
 
-/// Waits for ctrl-C (`SIGINT`), once. See [`signal`]: from the first poll on, ctrl-C no longer ends the process, not even
-/// after the future is dropped. One that comes while no such future is polled is lost; to hear of each, keep a [`Signal`].
+/// Waits for ctrl-C (`SIGINT`), once. See [`signal`]: from the first poll on, ctrl-C no longer ends the process, not
+/// even after the future is dropped. One that comes while no such future is polled is lost; to hear of each, keep a
+/// [`Signal`].
 ///
 /// # Errors
 ///

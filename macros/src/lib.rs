@@ -35,7 +35,8 @@ use crate::expand::{Entry, expand};
 /// }
 /// ```
 ///
-/// except that where no backend can be had, the program prints why on stderr and exits with code 1 rather than panicking.
+/// except that where no backend can be had, the program prints why on stderr and exits with code 1 rather than
+/// panicking.
 ///
 /// Each call makes a runtime. The function may have any name, but must not be called from within a runtime.
 ///

@@ -112,7 +112,8 @@ impl EpollReactor {
         }
     }
 
-    /// Receives one chunk from each descriptor in the queue, until it is enough for a turn or the pool has no more chunks.
+    /// Receives one chunk from each descriptor in the queue, until it is enough for a turn or the pool has no more
+    /// chunks.
     pub(crate) fn receive(&mut self, pool: &Rc<Pool>, done: &mut Vec<Completion>) {
         let mut left = RECEIVED_LEN;
         for _ in 0..self.ready.receives.len() {

@@ -1,6 +1,7 @@
 //! The buffer ring: chunks of the pool, lent to the kernel for receives to choose from.
 //!
-//! All receives choose from it, so that an idle socket needs no chunk of its own. The kernel takes them in order; a completion says which one was used.
+//! All receives choose from it, so that an idle socket needs no chunk of its own. The kernel takes them in order; a
+//! completion says which one was used.
 
 use std::alloc::{self, Layout};
 use std::io;

@@ -10,8 +10,8 @@ use crate::registry::RuntimeId;
 use crate::task;
 
 thread_local! {
-    /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each wake and each spawn
-    /// looks here; and it has no destructor, so it can be looked at while the thread ends.
+    /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each wake and each
+    /// spawn looks here; and it has no destructor, so it can be looked at while the thread ends.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
     /// All of this thread, running or not.
     static CORES: RefCell<Vec<Weak<Core>>> = const { RefCell::new(Vec::new()) };

@@ -30,7 +30,7 @@ use crate::reactor::{Completion, Reactor, Turn, Wait};
 use crate::registry::{self, RuntimeId};
 use crate::runtime::Config;
 use crate::sys;
-use crate::task::{self, Next, Origin, TaskId, Tasks};
+use crate::task::{self, Origin, TaskId, Tasks};
 
 /// How long a step may take. Less than a tick of most timers, more than a batch of requests needs.
 const STEP_LIMIT: Duration = Duration::from_millis(1);
@@ -104,10 +104,11 @@ impl Core {
         let policy = config.policy.as_ref().map(|make| make());
         let inbox = Arc::new(Inbox::new());
         let start = reactor.now();
+        let id = registry::register(Arc::clone(&inbox));
         let core = Rc::new(Self {
-            id: registry::register(Arc::clone(&inbox)),
+            id,
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-            tasks: Tasks::new(&inbox, policy),
+            tasks: Tasks::new(id, &inbox, policy),
             operations: Operations::new(),
             timers: RefCell::new(Wheel::new(start.0)),
             pool,
@@ -164,13 +165,13 @@ impl Core {
             for polls in 1..=self.polls_per_step {
                 match self.next() {
                     None => break,
-                    Some(Next::Root(id)) => {
+                    Some(task) if task.header.id.is_root() => {
                         let poll = || future.as_mut().poll(&mut Context::from_waker(&root));
-                        if let Poll::Ready(output) = self.run_root(id, poll) {
+                        if let Poll::Ready(output) = self.run_root(&task, poll) {
                             return output;
                         }
                     }
-                    Some(Next::Task(id, task)) => self.run(id, task),
+                    Some(task) => self.run(task),
                 }
                 if polls == look_after {
                     // The last one is followed by the turn, which looks as well.

@@ -15,8 +15,8 @@ use crate::core::Core;
 use crate::task::{Awaits, note};
 
 /// Waits until every operation that has been asked to end before the first poll has ended: those that were cancelled,
-/// and closes of descriptors, also of connections that came with the last completions of a cancelled accept. What is asked
-/// to end later does not delay it. Dropping the future changes nothing.
+/// and closes of descriptors, also of connections that came with the last completions of a cancelled accept. What is
+/// asked to end later does not delay it. Dropping the future changes nothing.
 ///
 /// # Panics
 ///
@@ -78,7 +78,8 @@ pub(crate) struct Endings {
     waits: RefCell<BTreeMap<Key, Waker>>,
     /// Counts the waits.
     numbers: Cell<u64>,
-    /// The epoch of the ending operation whose completion is being handed out. What that causes to end belongs to it, too.
+    /// The epoch of the ending operation whose completion is being handed out. What that causes to end belongs to it,
+    /// too.
     heir_of: Cell<Option<u64>>,
 }
 

@@ -57,8 +57,8 @@ impl Handle {
         }
     }
 
-    /// Has the runtime report a panic that nobody will hear of otherwise. If it is gone, it is reported here. Other errors
-    /// are dropped.
+    /// Has the runtime report a panic that nobody will hear of otherwise. If it is gone, it is reported here. Other
+    /// errors are dropped.
     pub fn report_unseen(&self, error: JoinError) {
         if error.is_panic() {
             let unseen = Unseen(Some(error));

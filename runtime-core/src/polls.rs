@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::incident::{self, Incident};
-use crate::task::{self, Activity, Next, Task, TaskId, TaskInfo};
+use crate::task::{self, Activity, Header, Task, TaskId, TaskInfo};
 
 /// How many times a task may succeed in one poll before it must give way to others.
 const TRIES_PER_POLL: u32 = 64;
@@ -15,7 +15,7 @@ const TRIES_PER_POLL: u32 = 64;
 impl Core {
     /// What is to be polled next.
     #[inline]
-    pub(crate) fn next(&self) -> Option<Next> {
+    pub(crate) fn next(&self) -> Option<Rc<Task>> {
         if !self.tasks.has_policy() {
             return self.tasks.next_in_line();
         }
@@ -25,17 +25,16 @@ impl Core {
     }
 
     #[inline]
-    pub(crate) fn run(&self, id: TaskId, task: Rc<dyn Task>) {
-        self.tries_left.set(TRIES_PER_POLL);
-        self.current.set(id);
+    pub(crate) fn run(&self, task: Rc<Task>) {
+        self.begin_poll(&task.header);
         // Its drop does nothing, but takes a call to do it.
-        let waker = ManuallyDrop::new(task::waker(self.id, id));
-        let finished = self.watch(id, || task.poll(&waker));
+        let waker = ManuallyDrop::new(task::waker(self.id, task.header.id));
+        let finished = self.watch(task.header.id, || task.poll(&waker));
         if finished {
-            self.tasks.forget(id, task);
+            self.tasks.forget(task);
             task::take_noted();
-        } else if let Some(noted) = task::take_noted() {
-            self.tasks.note(id, noted);
+        } else {
+            end_poll(&task.header);
         }
     }
 
@@ -45,24 +44,29 @@ impl Core {
     }
 
     /// Runs a task in the middle of another's poll.
-    pub(crate) fn run_within(&self, id: TaskId, task: Rc<dyn Task>) {
+    pub(crate) fn run_within(&self, task: Rc<Task>) {
         let (current, tries_left, noted) = (self.current.get(), self.tries_left.get(), task::take_noted());
         self.outer.borrow_mut().push(current);
-        self.run(id, task);
+        self.run(task);
         self.outer.borrow_mut().pop();
         self.current.set(current);
         self.tries_left.set(tries_left);
         task::put_back_noted(noted);
     }
 
-    pub(crate) fn run_root<T>(&self, id: TaskId, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
-        self.tries_left.set(TRIES_PER_POLL);
-        self.current.set(id);
-        let result = self.watch(id, poll);
-        if let Some(noted) = task::take_noted() {
-            self.tasks.note(id, noted);
-        }
+    /// Runs the future of `block_on`, which `poll` polls.
+    pub(crate) fn run_root<T>(&self, task: &Task, poll: impl FnOnce() -> Poll<T>) -> Poll<T> {
+        self.begin_poll(&task.header);
+        let result = self.watch(task.header.id, poll);
+        end_poll(&task.header);
         result
+    }
+
+    #[inline]
+    fn begin_poll(&self, header: &Header) {
+        self.tries_left.set(TRIES_PER_POLL);
+        self.current.set(header.id);
+        header.stop_waiting();
     }
 
     /// Calls `poll`, and reports it if it took too long.
@@ -90,7 +94,7 @@ impl Core {
     /// What there is to say of the task that is being polled, or was until now.
     pub(crate) fn info(&self, id: TaskId) -> Option<TaskInfo> {
         let now = self.now();
-        self.tasks.with_details(id, |details| details.info(id, Activity::Running, now))
+        self.tasks.with_header(id, |header| header.info(Activity::Running, now))
     }
 
     /// Takes from the task that is being polled one of the successes it may have in one poll. When none is
@@ -108,5 +112,13 @@ impl Core {
                 Poll::Pending
             }
         }
+    }
+}
+
+/// The task has not finished.
+#[inline]
+fn end_poll(header: &Header) {
+    if let Some(noted) = task::take_noted() {
+        header.wait_for(noted);
     }
 }

@@ -25,12 +25,14 @@ impl Pool {
     ///
     /// # Panics
     ///
-    /// If either is 0, or together they are more than `isize::MAX` bytes.
+    /// If either is 0, a chunk has more than `u32::MAX` bytes, or all of them together have more than `isize::MAX`.
     #[track_caller]
     pub fn new(chunks: u16, chunk_len: usize) -> Rc<Self> {
         assert!(chunks > 0 && chunk_len > 0, "a pool needs at least one chunk of at least one byte");
         let fits = usize::from(chunks).checked_mul(chunk_len).is_some_and(|len| len <= isize::MAX as usize);
         assert!(fits, "{chunks} chunks of {chunk_len} bytes are more than an address space holds");
+        let is_long = u32::try_from(chunk_len).is_err();
+        assert!(!is_long, "a chunk of {chunk_len} bytes is more than one receive can fill");
         // Taken from the end: the chunk that came back last is the one still in the cache.
         Rc::new(Self {
             memory: OnceCell::new(),
@@ -74,7 +76,7 @@ impl Pool {
     /// no longer touches it.
     pub unsafe fn reclaim(self: &Rc<Self>, index: u16, len: usize) -> Chunk {
         assert!(len <= self.chunk_len, "the borrower claims to have written past the chunk's end");
-        Chunk { pool: Rc::clone(self), index, len }
+        Chunk { pool: Rc::clone(self), index, len: len as u32 }
     }
 
     fn chunk_ptr(&self, index: u16) -> NonNull<u8> {
@@ -94,7 +96,7 @@ impl fmt::Debug for Pool {
 pub struct Chunk {
     pool: Rc<Pool>,
     index: u16,
-    len: usize,
+    len: u32,
 }
 
 impl Chunk {
@@ -118,7 +120,7 @@ impl Chunk {
     /// If `len` is more than the chunk holds.
     pub fn set_len(&mut self, len: usize) {
         assert!(len <= self.pool.chunk_len, "{len} bytes do not fit a chunk of {}", self.pool.chunk_len);
-        self.len = len;
+        self.len = len as u32;
     }
 
     /// Lends the chunk to the kernel: its index and its address. The pool owns it again after
@@ -139,7 +141,7 @@ impl Deref for Chunk {
     fn deref(&self) -> &[u8] {
         let start = self.pool.chunk_ptr(self.index);
         // SAFETY: as in `space`; `len` never exceeds the chunk.
-        unsafe { slice::from_raw_parts(start.as_ptr(), self.len) }
+        unsafe { slice::from_raw_parts(start.as_ptr(), self.len as usize) }
     }
 }
 

@@ -39,8 +39,8 @@ impl Process {
     }
 }
 
-/// What tells this process from others: when it first asked, in nanoseconds. The page is wiped in a child that `fork` makes
-/// (`MADV_WIPEONFORK`, Linux 4.14), so there it is zero, however the child was made. An error on older kernels.
+/// What tells this process from others: when it first asked, in nanoseconds. The page is wiped in a child that `fork`
+/// makes (`MADV_WIPEONFORK`, Linux 4.14), so there it is zero, however the child was made. An error on older kernels.
 static MARK: LazyLock<io::Result<&'static AtomicU64>> = LazyLock::new(|| {
     let len = size_of::<AtomicU64>();
     let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);

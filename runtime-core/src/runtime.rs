@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,7 +104,7 @@ impl Runtime {
     #[track_caller]
     pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
         self.core.look_at_clock();
-        self.core.spawn(future)
+        self.core.spawn(Location::caller(), future)
     }
 
     /// Hands work to it, from any thread.
@@ -141,9 +142,8 @@ impl fmt::Debug for Runtime {
 #[inline]
 #[track_caller]
 pub fn spawn<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
-    // Taken out of the context first: dropping `future`, should `spawn` panic, is a user's code.
-    let core = context::with("spawn", Rc::clone);
-    core.spawn(future)
+    let site = Location::caller();
+    context::with("spawn", |core| core.spawn(site, future))
 }
 
 /// As [`spawn`], with options.

@@ -23,7 +23,8 @@ const LATE_ROUNDS: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Core {
-    /// Drops all blocking work that has not begun, all tasks and timers, ends all operations, and lets go of the reactor.
+    /// Drops all blocking work that has not begun, all tasks and timers, ends all operations, and lets go of the
+    /// reactor.
     pub(crate) fn shut_down(self: &Rc<Self>) {
         if !self.is_of_this_process() {
             // The ring, the descriptors and the tasks belong to the parent. Nothing is undone here.

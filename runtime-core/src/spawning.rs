@@ -7,17 +7,18 @@ use std::sync::Arc;
 use crate::context;
 use crate::core::Core;
 use crate::mailbox::{Letter, Mailbox};
-use crate::task::{Header, JoinHandle, Options, Origin, Task, TaskCell, TaskId};
+use crate::task::{Header, JoinHandle, Options, Origin};
 
 impl Core {
     #[inline]
-    #[track_caller]
-    pub(crate) fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        let origin = self.origin(Location::caller());
-        let make = |id, spare| TaskCell::new(Header::new(self.id, id), future, spare);
-        let task = self.tasks.insert(&self.inbox, origin, true, make);
+    pub(crate) fn spawn<F: Future + 'static>(
+        &self,
+        site: &'static Location<'static>,
+        future: F,
+    ) -> JoinHandle<F::Output> {
+        let task = self.tasks.insert(&self.inbox, self.origin(site), true, future);
         if self.uses_locals.get() {
-            self.inherit_locals(task.header().id);
+            self.inherit_locals(&task.header);
         }
         JoinHandle::new(task)
     }
@@ -30,17 +31,15 @@ impl Core {
         let Options { name, priority, eager, inherit, site } = options;
         // What is spawned while the runtime is being dropped is dropped, too, and never polled.
         let eager = eager && !self.closing.get();
-        let make = |id, spare| TaskCell::new(Header::new(self.id, id), future, spare);
-        let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, make);
-        let id = task.header().id;
+        let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, future);
         if name.is_some() || priority != Options::DEFAULT_PRIORITY {
-            self.tasks.change_details(id, |details| details.set_extras(name, priority));
+            task.header.set_extras(name, priority);
         }
         if inherit && self.uses_locals.get() {
-            self.inherit_locals(id);
+            self.inherit_locals(&task.header);
         }
         if eager {
-            self.run_within(id, Rc::clone(&task) as Rc<dyn Task>);
+            self.run_within(Rc::clone(&task) as _);
         }
         JoinHandle::new(task)
     }
@@ -52,11 +51,10 @@ impl Core {
     }
 
     #[cold]
-    fn inherit_locals(&self, child: TaskId) {
-        let locals = self.tasks.with_details(self.current.get(), |parent| parent.locals.clone()).flatten();
-        if locals.is_some() {
-            self.tasks.change_details(child, |child| child.locals = locals);
-        }
+    fn inherit_locals(&self, child: &Header) {
+        let locals =
+            self.tasks.with_header(self.current.get(), |parent| parent.with_locals(|own| own.clone()));
+        child.with_locals(|own| *own = locals.flatten());
     }
 
     /// Makes a task of each letter, so that each has a panic of its own.

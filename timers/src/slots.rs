@@ -69,6 +69,7 @@ impl Slots {
         Some(Place { level, slot: self.occupied[level as usize].trailing_zeros() })
     }
 
+    #[inline]
     pub(crate) fn push_back<T>(&mut self, place: Place, entries: &mut Slab<Entry<T>>, index: u32) {
         if self.lists.is_empty() {
             self.lists.resize((LEVELS * SLOTS) as usize, List::default());
@@ -78,6 +79,7 @@ impl Slots {
         self.occupied[place.level as usize] |= 1 << place.slot;
     }
 
+    #[inline]
     pub(crate) fn unlink<T>(&mut self, place: Place, entries: &mut Slab<Entry<T>>, index: u32) {
         let list = &mut self.lists[place.index()];
         list.unlink(entries, index);

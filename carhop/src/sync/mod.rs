@@ -13,19 +13,19 @@
 //! | | [`broadcast`] | each receiver gets each value |
 //! | | [`watch`] | the latest value, and its changes |
 //!
-//! All are for the tasks of one thread, which share them with `Rc`; none is `Sync`. They need no runtime of their own: any
-//! waker will do. They are fair: who comes first is served first, and
-//! what locks and [`mpsc`] grant is handed over, so that nobody takes it before the one it is meant for has run. (Queues
-//! wake, as asyncio's do, and who is woken looks again.) Any future can be dropped at any time: what it was granted goes
-//! to the next one. (A task that is aborted drops its futures when it runs, and keeps its place until then; one that
-//! asyncio cancels loses it at once.) In steady state nothing is allocated.
+//! All are for the tasks of one thread, which share them with `Rc`; none is `Sync`. They need no runtime of their own:
+//! any waker will do. They are fair: who comes first is served first, and what locks and [`mpsc`] grant is handed over,
+//! so that nobody takes it before the one it is meant for has run. (Queues wake, as asyncio's do, and who is woken
+//! looks again.) Any future can be dropped at any time: what it was granted goes to the next one. (A task that is
+//! aborted drops its futures when it runs, and keeps its place until then; one that asyncio cancels loses it at once.)
+//! In steady state nothing is allocated.
 //!
 //! # Between threads
 //!
 //! Nothing here crosses threads: it would cost each use an atomic operation, or more. Between loops on different
-//! threads, take the channels of the crate [`async-channel`](https://docs.rs/async-channel), bounded or not, with any number
-//! of senders and receivers. They work on any runtime, and carhop's tests try them between two loops, on all pairs of
-//! backends. For one value there is the `oneshot` of `futures-channel`.
+//! threads, take the channels of the crate [`async-channel`](https://docs.rs/async-channel), bounded or not, with any
+//! number of senders and receivers. They work on any runtime, and carhop's tests try them between two loops, on all
+//! pairs of backends. For one value there is the `oneshot` of `futures-channel`.
 //!
 //! ```
 //! let (orders, kitchen) = async_channel::bounded(8);

@@ -41,8 +41,8 @@ pub struct Sender<T> {
 /// Its output is a [`RecvError`] if the sender was dropped without sending. So it is if the future is polled again after
 /// the value.
 ///
-/// A future that borrows it can be dropped at any time (`(&mut receiver).await` in a timeout, say); dropping the receiver
-/// itself drops the value.
+/// A future that borrows it can be dropped at any time (`(&mut receiver).await` in a timeout, say); dropping the
+/// receiver itself drops the value.
 #[must_use = "a receiver that is dropped drops the value"]
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,

@@ -90,7 +90,8 @@ impl CancelToken {
         }
     }
 
-    /// Waits for `future`, but only until the token is cancelled. Then the future is dropped, and so it is if this one is.
+    /// Waits for `future`, but only until the token is cancelled. Then the future is dropped, and so it is if this one
+    /// is.
     ///
     /// # Errors
     ///

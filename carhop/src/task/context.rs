@@ -62,8 +62,8 @@ pub(super) fn assert_runtime(what: &str) {
     );
 }
 
-/// Waits until the token is cancelled that is the current one at the first poll ([`CancelToken::current`]). Without one it
-/// waits for ever. Dropping the future loses nothing.
+/// Waits until the token is cancelled that is the current one at the first poll ([`CancelToken::current`]). Without one
+/// it waits for ever. Dropping the future loses nothing.
 pub async fn cancelled() {
     match CancelToken::current() {
         Some(token) => token.cancelled().await,

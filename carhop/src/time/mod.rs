@@ -1,7 +1,7 @@
 //! Sleeping, deadlines and intervals.
 //!
-//! Deadlines are kept in nanoseconds. Nothing fires early; on an idle machine it fires well under a millisecond
-//! late, with epoll since Linux 5.11. From 64 timers on, idle ones included, those that are due within 50 us after others
+//! Deadlines are kept in nanoseconds. Nothing fires early; on an idle machine it fires well under a millisecond late,
+//! with epoll since Linux 5.11. From 64 timers on, idle ones included, those that are due within 50 us after others
 //! fired wait until that time is over, so that a crowd shares wake-ups. [`Duration::MAX`] means never.
 //!
 //! ```

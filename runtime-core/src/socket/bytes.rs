@@ -12,7 +12,9 @@ use super::chunk::Chunk;
 pub(super) struct Unread {
     /// In memory of their own.
     moved: Vec<u8>,
-    /// As the reactor received them. Only for a while, because the pool is small and others need it.
+    /// As the reactor received it, and those after it. Only for a while, because the pool is small and others need it.
+    /// One is the rule, for which there is room here.
+    chunk: Option<pool::Chunk>,
     chunks: VecDeque<pool::Chunk>,
     /// How much of what comes first has been read.
     read: usize,
@@ -39,7 +41,7 @@ impl Unread {
     pub(super) fn take(&mut self) -> Option<Chunk> {
         let read = std::mem::take(&mut self.read);
         if self.moved.is_empty() {
-            Some(Chunk::lent(self.chunks.pop_front()?, read))
+            Some(Chunk::lent(self.pop()?, read))
         } else {
             Some(Chunk::own(std::mem::take(&mut self.moved), read))
         }
@@ -55,10 +57,10 @@ impl Unread {
         }
         if self.moved.is_empty() {
             // Of just that size: many a slow peer sends one burst and no more.
-            let arrived: usize = self.chunks.iter().map(|chunk| chunk.len()).sum();
+            let arrived: usize = self.chunk.iter().chain(&self.chunks).map(|chunk| chunk.len()).sum();
             self.moved.reserve_exact(arrived - self.read);
         }
-        while let Some(chunk) = self.chunks.pop_front() {
+        while let Some(chunk) = self.pop() {
             let read = if self.moved.is_empty() { std::mem::take(&mut self.read) } else { 0 };
             self.moved.extend_from_slice(&chunk[read..]);
         }
@@ -66,14 +68,19 @@ impl Unread {
     }
 
     fn first(&self) -> Option<&[u8]> {
-        let first = if self.moved.is_empty() { self.chunks.front()? } else { &self.moved[..] };
+        let first = if self.moved.is_empty() { self.chunk.as_deref()? } else { &self.moved[..] };
         Some(&first[self.read..])
+    }
+
+    /// Takes the first chunk.
+    fn pop(&mut self) -> Option<pool::Chunk> {
+        std::mem::replace(&mut self.chunk, self.chunks.pop_front())
     }
 
     fn drop_first(&mut self) {
         self.read = 0;
         if self.moved.is_empty() {
-            self.chunks.pop_front();
+            self.pop();
         } else {
             self.moved = Vec::new();
         }
@@ -84,11 +91,14 @@ impl Queue for Unread {
     type Item = pool::Chunk;
 
     fn is_empty(&self) -> bool {
-        self.moved.is_empty() && self.chunks.is_empty()
+        self.moved.is_empty() && self.chunk.is_none()
     }
 
     fn push(&mut self, chunk: pool::Chunk) {
-        self.chunks.push_back(chunk);
+        match self.chunk {
+            None => self.chunk = Some(chunk),
+            Some(_) => self.chunks.push_back(chunk),
+        }
     }
 }
 

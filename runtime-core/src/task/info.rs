@@ -11,7 +11,7 @@ use crate::core::Core;
 
 use super::TaskId;
 use super::awaits::{Awaits, Noted};
-use super::details::Details;
+use super::header::Header;
 
 /// A task, as it was when somebody looked.
 #[derive(Clone, Debug)]
@@ -50,9 +50,9 @@ pub enum State {
     },
 }
 
-impl Details {
-    /// What there is to say of the task `id`, which these are the details of.
-    pub(crate) fn info(&self, id: TaskId, activity: Activity, now: Nanos) -> TaskInfo {
+impl Header {
+    /// What there is to say of the task.
+    pub(crate) fn info(&self, activity: Activity, now: Nanos) -> TaskInfo {
         let state = match activity {
             Activity::Running => State::Running,
             Activity::Ready => State::Ready,
@@ -67,7 +67,7 @@ impl Details {
             }
         };
         TaskInfo {
-            id,
+            id: self.id,
             name: self.name().cloned(),
             location: self.origin.site,
             parent: Some(self.origin.parent).filter(|&parent| parent != TaskId::NONE),
@@ -160,9 +160,9 @@ impl TaskTree {
     pub(crate) fn of(core: &Core) -> Self {
         let now = core.now();
         let mut tasks = Vec::new();
-        core.tasks.for_each(|id, details, activity| {
-            let activity = if core.is_polled(id) { Activity::Running } else { activity };
-            tasks.push(details.info(id, activity, now));
+        core.tasks.for_each(|header, activity| {
+            let activity = if core.is_polled(header.id) { Activity::Running } else { activity };
+            tasks.push(header.info(activity, now));
         });
         Self { tasks }
     }

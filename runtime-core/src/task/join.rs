@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
-use crate::contain::contain_drop;
+use crate::contain::drop_contained;
 use crate::runtime::spawn_with;
 
-use super::cell::{Joinable, Task};
-use super::{JoinError, Options, TaskId};
+use super::body::Produces;
+use super::{Awaits, JoinError, Options, Task, TaskId, note};
 
 /// Waits for a task's output, or for the reason why there is none. Dropping it detaches the task, which goes
 /// on.
@@ -20,11 +20,11 @@ use super::{JoinError, Options, TaskId};
 /// When polled again after it was ready.
 pub struct JoinHandle<T> {
     /// `None` once the output is taken.
-    task: Option<Rc<dyn Joinable<T>>>,
+    task: Option<Rc<Task<dyn Produces<T>>>>,
 }
 
 impl<T: 'static> JoinHandle<T> {
-    pub(crate) fn new(task: Rc<dyn Joinable<T>>) -> Self {
+    pub(crate) fn new(task: Rc<Task<dyn Produces<T>>>) -> Self {
         Self { task: Some(task) }
     }
 }
@@ -35,13 +35,13 @@ impl<T> JoinHandle<T> {
     /// if that poll returns `Ready`.
     pub fn abort(&self) {
         if let Some(task) = &self.task {
-            (&**task as &dyn Task).abort();
+            (&**task as &Task).abort();
         }
     }
 
     /// Whether the task has finished or panicked, or its future has been dropped after an abort.
     pub fn is_finished(&self) -> bool {
-        self.task.as_ref().is_none_or(|task| task.header().finished.get())
+        self.task.as_ref().is_none_or(|task| task.header.finished.get())
     }
 
     /// The task's number; used again some time after the task has ended.
@@ -50,12 +50,12 @@ impl<T> JoinHandle<T> {
     ///
     /// After the handle was ready.
     pub fn id(&self) -> TaskId {
-        self.task.as_ref().expect("a JoinHandle was asked for its task after it was ready").header().id
+        self.task.as_ref().expect("a JoinHandle was asked for its task after it was ready").header.id
     }
 
     /// Something that can end the task and does not wait for it.
     pub fn abort_handle(&self) -> AbortHandle {
-        AbortHandle { task: self.task.as_ref().map(|task| Rc::downgrade(task) as Weak<dyn Task>) }
+        AbortHandle { task: self.task.as_ref().map(|task| Rc::downgrade(task) as Weak<Task>) }
     }
 }
 
@@ -84,7 +84,7 @@ impl<T: 'static> JoinHandle<T> {
 #[derive(Clone)]
 pub struct AbortHandle {
     /// `None` if the handle it came from was ready.
-    task: Option<Weak<dyn Task>>,
+    task: Option<Weak<Task>>,
 }
 
 impl AbortHandle {
@@ -98,7 +98,7 @@ impl AbortHandle {
     /// As [`JoinHandle::is_finished`].
     pub fn is_finished(&self) -> bool {
         let task = self.task.as_ref().and_then(Weak::upgrade);
-        task.is_none_or(|task| task.header().finished.get())
+        task.is_none_or(|task| task.header.finished.get())
     }
 }
 
@@ -114,20 +114,31 @@ impl<T> Future for JoinHandle<T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let task = self.task.as_ref().expect("a JoinHandle was polled after it was ready");
-        let output = task.poll_join(cx);
-        if output.is_ready() {
-            // Nothing of a user's is left in there.
-            self.task = None;
+        let header = &task.header;
+        if !header.finished.get() {
+            // It may be a user's own, whose code ends the runtime, and with it the task.
+            let waker = cx.waker().clone();
+            if !header.finished.get() {
+                drop(header.joiner.replace(Some(waker)));
+                note(Awaits::Task(header.id));
+                return Poll::Pending;
+            }
+            drop_contained(waker);
         }
-        output
+        header.has_output.set(false);
+        let output = task.body.take_output();
+        // Nothing of a user's is left in there.
+        self.task = None;
+        Poll::Ready(output)
     }
 }
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let Some(task) = self.task.take() else { return };
+        let task: Rc<Task> = task;
         task.detach();
-        if task.header().finished.get() {
+        if task.header.finished.get() {
             discard(task);
         }
     }
@@ -143,26 +154,26 @@ thread_local! {
     /// A discarded task is being dropped on this thread.
     static DISCARDING: Cell<bool> = const { Cell::new(false) };
     /// Tasks that were discarded meanwhile.
-    static DISCARDED: RefCell<Vec<Rc<dyn Task>>> = const { RefCell::new(Vec::new()) };
+    static DISCARDED: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Drops the output of a finished task that nobody will take. If it owns other finished tasks, theirs are dropped one
 /// after the other rather than one inside the other, so that a long chain of them does not overflow the stack.
-pub(super) fn discard(task: Rc<dyn Task>) {
-    if !task.header().has_output.get() {
+pub(super) fn discard(task: Rc<Task>) {
+    if !task.header.has_output.get() {
         return;
     }
     if DISCARDING.replace(true) {
         // If the thread is ending and its locals are gone, the output is dropped right here.
         let later = Rc::clone(&task);
         if DISCARDED.try_with(|discarded| discarded.borrow_mut().push(later)).is_err() {
-            contain_drop(|| task.drop_output());
+            task.drop_output();
         }
         return;
     }
     let mut next = Some(task);
     while let Some(task) = next {
-        contain_drop(|| task.drop_output());
+        task.drop_output();
         next = DISCARDED.try_with(|discarded| discarded.borrow_mut().pop()).ok().flatten();
     }
     DISCARDING.set(false);

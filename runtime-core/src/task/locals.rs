@@ -57,7 +57,7 @@ pub struct NoTask;
 fn with_locals<T>(f: impl FnOnce(&mut Locals) -> T) -> Result<T, NoTask> {
     let found = context::try_with(|core| {
         core.uses_locals.set(true);
-        core.tasks.change_details(core.current.get(), |details| f(&mut details.locals))
+        core.tasks.with_header(core.current.get(), |header| header.with_locals(f))
     });
     found.flatten().ok_or(NoTask)
 }

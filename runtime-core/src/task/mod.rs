@@ -13,12 +13,14 @@
 //! root future of `block_on` is scheduled in the same queue, in a slot of its own.
 
 mod awaits;
+mod body;
 mod cell;
-mod details;
 mod error;
+mod header;
 mod info;
 mod join;
 pub mod locals;
+mod options;
 mod schedule;
 mod table;
 mod vacancies;
@@ -26,15 +28,14 @@ mod waker;
 
 pub use awaits::{Awaits, note};
 pub(crate) use awaits::{put_back_noted, take_noted};
-pub(crate) use cell::{Header, Task, TaskCell};
-pub use details::Options;
-pub(crate) use details::{Details, Origin};
+pub(crate) use cell::Task;
 pub use error::{JoinError, report_unseen};
+pub(crate) use header::{Header, Origin};
 pub(crate) use info::Activity;
 pub use info::{State, TaskInfo, TaskTree};
 pub(crate) use join::set_discarding;
 pub use join::{AbortHandle, JoinHandle};
-pub(crate) use schedule::Next;
+pub use options::Options;
 pub(crate) use table::Tasks;
 pub use waker::TaskId;
 pub(crate) use waker::waker;

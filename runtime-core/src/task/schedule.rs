@@ -13,14 +13,6 @@ use super::{Task, TaskId, Tasks};
 /// A policy that chooses so many tasks in a row that are not ready is beyond hope.
 const MAX_WRONG_CHOICES: u32 = 10_000;
 
-/// What the loop runs next.
-pub(crate) enum Next {
-    /// The future of `block_on`.
-    Root(TaskId),
-    /// A spawned task.
-    Task(TaskId, Rc<dyn Task>),
-}
-
 /// The policy, if there is one, and what it holds.
 ///
 /// Wakes put tasks in the queue of the table, with a policy as without; only the loop, when it looks for the next task,
@@ -56,7 +48,7 @@ impl Tasks {
 
     /// Takes the task that has been ready longest.
     #[inline]
-    pub(crate) fn next_in_line(&self) -> Option<Next> {
+    pub(crate) fn next_in_line(&self) -> Option<Rc<Task>> {
         self.table.borrow_mut().first_ready()
     }
 
@@ -72,7 +64,7 @@ impl Tasks {
 
     /// Takes the task that the policy chooses.
     #[cold]
-    pub(crate) fn chosen(&self) -> Option<Next> {
+    pub(crate) fn chosen(&self) -> Option<Rc<Task>> {
         let Schedule { has_policy, policy, held, .. } = &self.schedule;
         let mut policy = policy.borrow_mut();
         let payload = match contain(|| self.ask(policy.as_deref_mut()?)) {
@@ -91,7 +83,7 @@ impl Tasks {
     }
 
     /// Tells the policy who is ready, and asks it who shall run.
-    fn ask(&self, policy: &mut dyn Policy) -> Option<Next> {
+    fn ask(&self, policy: &mut dyn Policy) -> Option<Rc<Task>> {
         let Schedule { held, declined, .. } = &self.schedule;
         // Those that it spawns or wakes itself are for the next time, or this might never end.
         let ready = self.table.borrow().ready.len();
@@ -121,13 +113,14 @@ impl Tasks {
     fn next_to_tell_of(&self) -> Option<Ready> {
         let mut table = self.table.borrow_mut();
         let id = table.first_ready_id()?;
-        Some(Ready::new(id, table.details[id.slot()].priority()))
+        let task = table.slots[id.slot()].task.as_ref()?;
+        Some(Ready::new(id, task.header.priority()))
     }
 }
 
 impl Table {
     #[inline]
-    fn first_ready(&mut self) -> Option<Next> {
+    fn first_ready(&mut self) -> Option<Rc<Task>> {
         loop {
             let id = self.ready.pop_front()?;
             if let Some(next) = self.take(id) {
@@ -148,15 +141,10 @@ impl Table {
 
     /// Takes a task out of the scheduled ones. `None` if it has finished since, or is not scheduled.
     #[inline]
-    fn take(&mut self, id: TaskId) -> Option<Next> {
+    fn take(&mut self, id: TaskId) -> Option<Rc<Task>> {
         let slot = self.slot(id).filter(|slot| slot.scheduled)?;
         slot.scheduled = false;
-        // What it waited for has come, or it was told so.
-        slot.waits = false;
-        match &slot.task {
-            Some(task) => Some(Next::Task(id, Rc::clone(task))),
-            None => (id.slot() == super::table::ROOT as usize).then_some(Next::Root(id)),
-        }
+        slot.task.clone()
     }
 
     /// Puts every scheduled task in the queue, in the order of their slots.

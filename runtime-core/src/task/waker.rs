@@ -7,6 +7,8 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use crate::context;
 use crate::registry::{self, RuntimeId};
 
+use super::table::ROOT;
+
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("carhop packs the name of a task into a 64-bit pointer");
 
@@ -33,6 +35,12 @@ impl TaskId {
     #[inline]
     pub(crate) const fn slot(self) -> usize {
         (self.0 >> GENERATION_BITS) as usize
+    }
+
+    /// Whether it is the future of a `block_on`.
+    #[inline]
+    pub(crate) fn is_root(self) -> bool {
+        self.slot() == ROOT as usize
     }
 
     /// Which task of the slot.

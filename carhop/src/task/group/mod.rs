@@ -30,9 +30,9 @@ use shared::Shared;
 
 /// Tasks that have ended before its scope returns: asyncio's `TaskGroup`.
 ///
-/// The scope waits for the children, and then for what they left to the kernel: when it returns, their sockets are closed.
-/// The first child that fails, with an error or a panic, ends its siblings, and so does a body that fails. All failures
-/// are reported together.
+/// The scope waits for the children, and then for what they left to the kernel: when it returns, their sockets are
+/// closed. The first child that fails, with an error or a panic, ends its siblings, and so does a body that fails. All
+/// failures are reported together.
 ///
 /// By default siblings are aborted, that is, dropped at their await, and so is the body. With
 /// [`GroupOptions::drain_deadline`] they are asked to end first, by [`TaskGroup::token`].
@@ -90,8 +90,8 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// # Panics
     ///
-    /// If the group is ending, because something failed, or closed ([`TaskGroup::try_spawn_with`] returns that as an error).
-    /// Outside of a running runtime.
+    /// If the group is ending, because something failed, or closed ([`TaskGroup::try_spawn_with`] returns that as an
+    /// error). Outside of a running runtime.
     #[track_caller]
     pub fn spawn<T, F>(&self, future: F) -> GroupTask<T>
     where
@@ -138,8 +138,8 @@ impl<E: 'static> TaskGroup<E> {
 }
 
 impl<E> TaskGroup<E> {
-    /// The group's token. It is cancelled when something fails, and a child may observe it to finish in order. Cancelling
-    /// it asks the group to end without a failure; with a drain deadline, the group then has until that.
+    /// The group's token. It is cancelled when something fails, and a child may observe it to finish in order.
+    /// Cancelling it asks the group to end without a failure; with a drain deadline, the group then has until that.
     pub fn token(&self) -> &CancelToken {
         &self.shared.token
     }

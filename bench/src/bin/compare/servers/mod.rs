@@ -33,8 +33,8 @@ pub struct Skipped {
     pub reason: String,
 }
 
-/// Who takes part: `only` these, or all that always do and that the machine offers, with those that spin if `spin` says so. An error if a
-/// name is given twice or is nobody's.
+/// Who takes part: `only` these, or all that always do and that the machine offers, with those that spin if `spin` says
+/// so. An error if a name is given twice or is nobody's.
 pub fn choose(own: &[Named], only: &[String], spin: bool) -> Result<(Vec<Contender>, Vec<Skipped>), String> {
     let known: Vec<&str> = all().map(|server| server.name).chain(own.iter().map(|own| &*own.name)).collect();
     for (index, name) in known.iter().enumerate() {
