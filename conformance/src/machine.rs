@@ -15,6 +15,7 @@ pub(crate) struct Descriptor {
     target: String,
 }
 
+#[cfg(feature = "runtime")]
 impl Descriptor {
     /// Of an `eventfd(2)`, which a loop opens when it sleeps for the first time.
     pub(crate) fn is_eventfd(&self) -> bool {
@@ -39,6 +40,7 @@ pub(crate) fn descriptors() -> io::Result<Vec<Descriptor>> {
 }
 
 /// How many sockets this process has open.
+#[cfg(feature = "runtime")]
 pub(crate) fn sockets() -> usize {
     let open = descriptors().expect("/proc/self/fd");
     open.iter().filter(|descriptor| descriptor.target.starts_with("socket:")).count()

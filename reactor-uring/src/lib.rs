@@ -110,8 +110,8 @@ impl UringReactor {
 
 // SAFETY: the only memory that a request names is the address of a connect and the bytes of a send. The kernel copies
 // both when it takes the request (`io_connect_prep`; and a send does not wait), and it takes none after the ring is
-// closed. Receives write to chunks
-// that `Buffers` owns until their completion, and that outlive the ring if receives might (`drop`).
+// closed. Receives write to chunks that `Buffers` owns until their completion, and that outlive the ring if receives
+// might (`drop`).
 unsafe impl Reactor for UringReactor {
     unsafe fn turn(&mut self, turn: Turn<'_>) -> io::Result<()> {
         let Turn { staged, done, pool, wait } = turn;

@@ -4,6 +4,7 @@ mod accept;
 mod bulk;
 mod cancel;
 mod close;
+mod congestion;
 mod connect;
 mod lifetime;
 mod loopback;
@@ -46,6 +47,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("bulk", bulk::TRIALS),
     ("walk", walk::TRIALS),
     ("lifetime", lifetime::TRIALS),
+    ("congestion", congestion::TRIALS),
 ];
 
 /// Everything that a reactor must do.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use carhop::net::{TcpListener, TcpStream};
 use carhop::time::sleep;
 use carhop::{spawn, yield_now};
-use futures::future::{Either, join, select};
+use futures::future::{Either, join, join_all, select};
 use futures::poll;
 use socket2::SockRef;
 
@@ -33,6 +33,7 @@ trials!(
     a_duplicate_keeps_the_connection_open,
     a_write_alone_and_one_in_company,
     what_arrived_comes_before_what_was_written,
+    more_writes_in_company_than_there_is_room_for,
     a_write_in_company_without_room,
 );
 
@@ -285,6 +286,29 @@ fn what_arrived_comes_before_what_was_written(env: &Env) {
         trace.borrow_mut().push("written");
         reader.await.unwrap();
         assert_eq!(*trace.borrow(), ["arrived", "written"]);
+    });
+}
+
+/// There is room for so many copies, and those that are left over do not wait for the turn.
+fn more_writes_in_company_than_there_is_room_for(env: &Env) {
+    env.run(async {
+        let mut pairs = Vec::new();
+        for _ in 0..20 {
+            pairs.push(pair().await);
+        }
+        let bytes = Pattern::default().take(4096);
+        spawn(async {});
+        let mut writes: Vec<_> = pairs.iter_mut().map(|(near, _)| Box::pin(near.write_all(&bytes))).collect();
+        let mut staged = 0;
+        for write in &mut writes {
+            staged += usize::from(poll!(write).is_pending());
+        }
+        assert_eq!(staged, 16);
+        join_all(writes.into_iter().take(16)).await;
+        for (near, mut far) in pairs {
+            drop(near);
+            assert!(read_to_end(&mut far).await == bytes);
+        }
     });
 }
 
