@@ -34,10 +34,10 @@ const MEASURED: &[Measured] = &[
     measured("yield", "carhop-epoll", 241.1),
     measured("wake", "carhop-epoll", 247.1),
     measured("channel, round trip", "carhop-epoll", 1235.6),
-    measured("timer, insert and cancel, by deadline", "carhop-epoll", 420.0),
-    measured("timer, insert and cancel, by duration", "carhop-epoll", 491.0),
-    measured("echo, round trip, 64 B", "carhop-epoll", 4066.0),
-    measured("echo, round trip, 64 B", "carhop-uring", 4709.8),
+    measured("timer, insert and cancel, by deadline", "carhop-epoll", 334.0),
+    measured("timer, insert and cancel, by duration", "carhop-epoll", 405.0),
+    measured("echo, round trip, 64 B", "carhop-epoll", 4106.0),
+    measured("echo, round trip, 64 B", "carhop-uring", 4747.8),
 ];
 
 struct Measured {

@@ -47,11 +47,17 @@ pub(crate) fn with<T>(what: &str, f: impl FnOnce(&Rc<Core>) -> T) -> T {
     }
 }
 
-/// The runtime of that serial number, if it lives on this thread, running or not.
-pub(crate) fn of_this_thread(serial: u64) -> Option<Rc<Core>> {
-    if let Some(running) = try_with(|core| (core.serial == serial).then(|| Rc::clone(core))).flatten() {
-        return Some(running);
+/// Calls `f` with the runtime of that serial number, if it lives on this thread, running or not.
+#[inline]
+pub(crate) fn with_serial<T>(serial: u64, f: impl FnOnce(&Core) -> T) -> Option<T> {
+    match try_with(|core| core.serial == serial) {
+        Some(true) => try_with(|core| f(core)),
+        _ => of_this_thread(serial).map(|core| f(&core)),
     }
+}
+
+#[cold]
+fn of_this_thread(serial: u64) -> Option<Rc<Core>> {
     let find = |cores: &RefCell<Vec<Weak<Core>>>| {
         cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.serial == serial)
     };
@@ -66,7 +72,7 @@ pub(crate) fn of_this_thread_by_id(id: RuntimeId) -> Option<Rc<Core>> {
     CORES.try_with(find).ok().flatten()
 }
 
-/// Remembers a runtime of this thread for [`of_this_thread`].
+/// Remembers a runtime of this thread for [`with_serial`] and [`of_this_thread_by_id`].
 pub(crate) fn remember(core: &Rc<Core>) {
     let _ = CORES.try_with(|cores| {
         let mut cores = cores.borrow_mut();

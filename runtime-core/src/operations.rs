@@ -121,8 +121,9 @@ impl Operations {
         let is_it = |(staged, op): &(Token, Op)| *staged == token && matches!(op, Op::Send { .. });
         let Some(place) = self.staged.borrow().iter().position(is_it) else { return false };
         self.staged.borrow_mut().remove(place);
+        let entry = self.leave(&mut self.table.borrow_mut(), token.slot());
         // With nothing borrowed any more.
-        drop(self.leave(token.slot()));
+        drop(entry);
         true
     }
 
@@ -152,15 +153,14 @@ impl Operations {
     /// Hands a completion to whom it belongs.
     pub(crate) fn dispatch(&self, completion: Completion) {
         let (completer, ending) = {
-            let table = self.table.borrow();
+            let mut table = self.table.borrow_mut();
             let slot = completion.token.slot();
             match table.get(slot) {
                 Some(entry) if entry.generation == completion.token.generation() => {
                     if completion.more {
                         (Rc::clone(&entry.completer), entry.ending)
                     } else {
-                        drop(table);
-                        let entry = self.leave(slot);
+                        let entry = self.leave(&mut table, slot);
                         (entry.completer, entry.ending)
                     }
                 }
@@ -175,8 +175,8 @@ impl Operations {
 
     /// An operation is over.
     #[inline]
-    fn leave(&self, slot: usize) -> Entry {
-        let entry = self.table.borrow_mut().remove(slot);
+    fn leave(&self, table: &mut Slab<Entry>, slot: usize) -> Entry {
+        let entry = table.remove(slot);
         self.sends.set(self.sends.get() - usize::from(entry.sends));
         if entry.in_outbox {
             self.outbox.remove();

@@ -58,29 +58,33 @@ impl Sleep {
 
     /// Sees to it that `waker` is woken at the deadline, unless that has passed. Returns the waker that is not
     /// needed any more.
+    #[inline]
     fn register(&mut self, core: &Core, waker: Waker) -> (Poll<()>, Option<Waker>) {
+        if self.timer.is_some_and(|(serial, _)| serial != core.serial) {
+            // It was polled in another runtime before.
+            self.cancel();
+        }
         let mut wheel = core.timers.borrow_mut();
         match self.timer {
-            Some((serial, key)) if serial == core.serial => match wheel.get_mut(key) {
+            Some((_, key)) => match wheel.get_mut(key) {
                 Some(registered) => (Poll::Pending, Some(std::mem::replace(registered, waker))),
                 None => (Poll::Ready(()), Some(waker)),
             },
-            _ => {
+            None => {
                 self.timer = Some((core.serial, wheel.insert(self.deadline.0, waker)));
                 (Poll::Pending, None)
             }
         }
     }
 
+    #[inline]
     fn cancel(&mut self) {
-        Self::take_out(self.timer.take());
-    }
-
-    fn take_out(timer: Option<(u64, Key)>) {
-        let Some((serial, key)) = timer else { return };
-        let waker = context::of_this_thread(serial).and_then(|core| core.timers.borrow_mut().remove(key));
+        let Some((serial, key)) = self.timer.take() else { return };
+        let waker = context::with_serial(serial, |core| core.timers.borrow_mut().remove(key)).flatten();
         // Here, with nothing borrowed: it may be a user's own.
-        drop_contained(waker);
+        if let Some(waker) = waker {
+            drop_contained(waker);
+        }
     }
 }
 
@@ -94,11 +98,8 @@ impl Future for Sleep {
         }
         // A waker may be a user's own, so it is cloned and dropped with nothing borrowed.
         let waker = cx.waker().clone();
-        let before = self.timer;
         let (poll, unused) = context::with("a timer", |core| self.register(core, waker));
         drop(unused);
-        // It is in the wheel of another runtime, too, if it was polled there.
-        Self::take_out(before.filter(|&(serial, _)| self.timer.is_some_and(|(here, _)| here != serial)));
         if poll.is_pending() {
             note(Awaits::Timer { deadline: self.deadline });
         }

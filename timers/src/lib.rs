@@ -118,6 +118,7 @@ impl<T> Wheel<T> {
     /// # Panics
     ///
     /// If the wheel already holds 2^32 - 1 timers.
+    #[inline]
     pub fn insert(&mut self, deadline_ns: u64, value: T) -> Key {
         let generation = self.last_generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         let vacant = self.entries.vacant_entry();
@@ -130,6 +131,7 @@ impl<T> Wheel<T> {
 
     /// Takes a timer out, or returns `None` if it has fired or was removed. O(1), and at once: nothing is
     /// left behind.
+    #[inline]
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let deadline_ns = self.get_entry(key)?.deadline_ns;
         Some(self.take(key.index, deadline_ns))
@@ -204,6 +206,7 @@ impl<T> Wheel<T> {
     }
 
     /// Unlinks an entry, whose place follows from its deadline, and frees it.
+    #[inline]
     fn take(&mut self, index: u32, deadline_ns: u64) -> T {
         if deadline_ns >= self.elapsed_ns {
             self.slots.unlink(Place::of(deadline_ns, self.elapsed_ns), &mut self.entries, index);
