@@ -1,6 +1,7 @@
 //! Time, in whole nanoseconds.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// A point in monotonic time: nanoseconds since an origin that the reactor chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,4 +25,15 @@ impl Nanos {
     pub fn saturating_since(self, earlier: Nanos) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
+}
+
+/// The time on the monotonic clock of `std`, since it was first asked for in this process. Reactors on a kernel take it
+/// from here, and so does who asks for the time outside of a runtime: a time of the one can be compared with a time of
+/// the other.
+#[inline]
+pub fn monotonic() -> Nanos {
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let elapsed = ORIGIN.elapsed();
+    // Enough for 584 years.
+    Nanos(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
 }

@@ -1,0 +1,44 @@
+//! Ends the wait of a reactor from another thread.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use runtime_core::reactor::Unpark;
+
+/// The descriptor behind [`Unpark`] for a reactor that waits on descriptors: `eventfd(2)`.
+///
+/// Watched edge-triggered, it never needs to be read: each write is a new edge, and to overflow the 64-bit
+/// counter would take centuries.
+#[derive(Debug)]
+pub struct EventFd(File);
+
+impl EventFd {
+    /// A new one, close-on-exec and non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of `eventfd(2)`: no descriptor left (`EMFILE`, `ENFILE`), or no memory.
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: no memory is involved.
+        let fd: RawFd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the call returned a new descriptor, which nobody else owns.
+        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+impl Unpark for EventFd {
+    fn unpark(&self) {
+        // It fails only on overflow, when an edge is pending anyway.
+        let _ = (&self.0).write(&1u64.to_ne_bytes());
+    }
+}

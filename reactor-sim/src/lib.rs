@@ -1,0 +1,1 @@
+//! A reactor without a kernel: virtual time, and a network in memory.

@@ -1,0 +1,284 @@
+//! Operations: work, as data that owns what it names.
+
+use std::fmt;
+use std::net::Shutdown;
+
+use super::address::SockAddr;
+use super::call::{Call, Resolved, Stat};
+use super::data::Data;
+use super::errno::Errno;
+
+/// Names one operation from the moment it is staged until its terminal completion.
+///
+/// The generation tells two users of the same slot apart, so a late completion never reaches the wrong one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Token {
+    slot: u32,
+    generation: u32,
+}
+
+impl Token {
+    /// A token for `slot` in its `generation`th use.
+    #[inline]
+    pub const fn new(slot: u32, generation: u32) -> Self {
+        Self { slot, generation }
+    }
+
+    /// The slot: small and dense, so a reactor may index its own tables by it.
+    #[inline]
+    pub const fn slot(self) -> usize {
+        self.slot as usize
+    }
+
+    /// Which use of the slot this is.
+    #[inline]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+
+    /// As one word, to travel through the kernel (`user_data`, `epoll_data`).
+    ///
+    /// The slot is the high half and never `u32::MAX`, so a reactor may use the words from
+    /// `u32::MAX << 32` on for its own purposes.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        (self.slot as u64) << 32 | self.generation as u64
+    }
+
+    /// The inverse of [`Token::to_bits`].
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self { slot: (bits >> 32) as u32, generation: bits as u32 }
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#{}", self.slot, self.generation)
+    }
+}
+
+/// A descriptor by the name that its reactor gave it. Owns nothing: the descriptor is the reactor's until it is closed
+/// ([`Op::Close`]), exported, or the reactor is dropped.
+///
+/// A forged or stale one is answered with `EBADF`, and never reaches somebody else's descriptor: the generation tells
+/// two users of the same number apart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fd {
+    number: u32,
+    generation: u32,
+}
+
+impl Fd {
+    /// The descriptor that has `number` in its `generation`th use.
+    #[inline]
+    pub const fn new(number: u32, generation: u32) -> Self {
+        Self { number, generation }
+    }
+
+    /// Small and dense: the kernel's number, where there is a kernel.
+    #[inline]
+    pub const fn number(self) -> u32 {
+        self.number
+    }
+
+    /// Which use of the number this is.
+    #[inline]
+    pub const fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl fmt::Display for Fd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fd {}", self.number)
+    }
+}
+
+impl fmt::Debug for Fd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fd {}#{}", self.number, self.generation)
+    }
+}
+
+/// Work, as data that owns what it names: staged by a task, performed in the reactor's next turn.
+///
+/// Reactors match on it exhaustively: a new variant is a compile error in each backend until that backend performs it.
+#[derive(Debug)]
+pub enum Op {
+    /// Accept connections until cancelled or failed. Each result is [`Outcome::Fd`].
+    Accept {
+        /// A listening socket.
+        fd: Fd,
+    },
+    /// Receive into chunks of the pool until cancelled, failed or at the end of the stream. Each result is
+    /// [`Outcome::Count`] of at least one byte, with the bytes as [`Data::Chunk`]. The terminal one carries none, and is
+    /// [`Outcome::Done`] at the end of the stream.
+    ///
+    /// While the pool is empty the operation waits inside the reactor, without spinning.
+    Receive {
+        /// A connected socket.
+        fd: Fd,
+    },
+    /// Attempt to write, in this turn: [`Outcome::Count`], or `EAGAIN` if there is no room. It never waits, and never
+    /// raises `SIGPIPE` (`EPIPE`). The data comes back in any case, unchanged.
+    Send {
+        /// A connected socket.
+        fd: Fd,
+        /// At least one byte.
+        data: Data,
+    },
+    /// Wait until an attempt to write is worth while: room in the send buffer, an error, or a hang-up. The result is
+    /// [`Outcome::Done`], sometimes without cause; the attempt then says what is the case.
+    Writable {
+        /// A connected socket.
+        fd: Fd,
+    },
+    /// Connect a socket: [`Outcome::Done`].
+    Connect {
+        /// A fresh stream socket.
+        fd: Fd,
+        /// Where to.
+        addr: Box<SockAddr>,
+    },
+    /// Do what may block where the kernel has nothing better: see [`Call`] for the outcomes.
+    ///
+    /// A cancelled call that has not begun is not made. One that has begun goes on if nothing can stop it; its
+    /// operation ends nevertheless, and whatever it brings then is dropped.
+    Call(Box<Call>),
+    /// Close a descriptor: [`Outcome::Done`]. The name is stale from then on. Operations that still wait on it end with
+    /// `ECANCELED`.
+    Close {
+        /// What to close.
+        fd: Fd,
+    },
+    /// Ask for the end of another operation. Has no completion of its own: the target's terminal completion says what
+    /// happened, `ECANCELED` if the cancel won. An unknown target is ignored.
+    Cancel {
+        /// The operation to end.
+        target: Token,
+    },
+}
+
+impl Op {
+    /// The operation in one word, for reports.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Op::Accept { .. } => "accept",
+            Op::Connect { .. } => "connect",
+            Op::Receive { .. } => "receive",
+            Op::Send { .. } | Op::Writable { .. } => "write",
+            Op::Call(call) => call.name(),
+            Op::Close { .. } => "close",
+            Op::Cancel { .. } => "cancel",
+        }
+    }
+}
+
+/// What came of an operation. `F` is how a descriptor is named: by [`Fd`] when it leaves the reactor, by something
+/// that closes it on drop when the loop hands it on.
+#[derive(Debug)]
+pub enum Outcome<F = Fd> {
+    /// It is done.
+    Done,
+    /// So many bytes.
+    Count(usize),
+    /// A new descriptor.
+    Fd(F),
+    /// The answer to a look-up.
+    Addresses(Box<Resolved>),
+    /// What the file system knows.
+    Stat(Box<Stat>),
+}
+
+/// One result of an operation.
+#[derive(Debug)]
+pub struct Completion<F = Fd> {
+    /// Which operation.
+    pub token: Token,
+    /// What came of it.
+    pub result: Result<Outcome<F>, Errno>,
+    /// More results follow. Without it this is the terminal completion: the operation is over.
+    pub more: bool,
+    /// The bytes that were received, or those that the operation owned.
+    pub data: Option<Data>,
+}
+
+impl<F> Completion<F> {
+    /// One of several results.
+    #[inline]
+    pub const fn one(token: Token, outcome: Outcome<F>, data: Option<Data>) -> Self {
+        Self { token, result: Ok(outcome), more: true, data }
+    }
+
+    /// The last result, without data.
+    #[inline]
+    pub const fn last(token: Token, result: Result<Outcome<F>, Errno>) -> Self {
+        Self { token, result, more: false, data: None }
+    }
+
+    /// The last result, which gives the data back.
+    #[inline]
+    pub const fn last_with(token: Token, result: Result<Outcome<F>, Errno>, data: Data) -> Self {
+        Self { token, result, more: false, data: Some(data) }
+    }
+
+    /// The same, with the descriptor, if it brings one, as what `own` makes of it.
+    #[inline]
+    pub fn map_fd<G>(self, own: impl FnOnce(F) -> G) -> Completion<G> {
+        let Self { token, result, more, data } = self;
+        let result = match result {
+            Ok(Outcome::Done) => Ok(Outcome::Done),
+            Ok(Outcome::Count(count)) => Ok(Outcome::Count(count)),
+            Ok(Outcome::Fd(fd)) => Ok(Outcome::Fd(own(fd))),
+            Ok(Outcome::Addresses(resolved)) => Ok(Outcome::Addresses(resolved)),
+            Ok(Outcome::Stat(stat)) => Ok(Outcome::Stat(stat)),
+            Err(errno) => Err(errno),
+        };
+        Completion { token, result, more, data }
+    }
+}
+
+/// What is tried at once with borrowed memory: it never waits, so it needs no token and no completion.
+#[derive(Debug)]
+pub enum Attempt<'a> {
+    /// Write to a connected socket. Never raises `SIGPIPE`.
+    Send(&'a [u8]),
+}
+
+/// What must answer at once: requests that never wait.
+#[derive(Clone, Copy, Debug)]
+pub enum Control<'a> {
+    /// `bind(2)`.
+    Bind(&'a SockAddr),
+    /// `listen(2)` with this backlog.
+    Listen(i32),
+    /// `shutdown(2)`.
+    Shutdown(Shutdown),
+    /// `setsockopt(2)`.
+    Set(SocketOption, u32),
+}
+
+/// A socket option that has a number for a value; 0 and 1 for a switch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketOption {
+    /// `SO_REUSEADDR`, a switch.
+    ReuseAddress,
+    /// `SO_REUSEPORT`, a switch.
+    ReusePort,
+    /// `TCP_NODELAY`, a switch.
+    NoDelay,
+    /// `SO_RCVBUF`, in bytes; the kernel doubles what it is given (socket(7)).
+    ReceiveBuffer,
+    /// `SO_SNDBUF`, in bytes; the kernel doubles what it is given (socket(7)).
+    SendBuffer,
+}
+
+/// One of the two ends of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// This one: `getsockname(2)`.
+    Local,
+    /// The other one: `getpeername(2)`.
+    Peer,
+}
