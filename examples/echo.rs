@@ -30,7 +30,7 @@ use carhop::net::{TcpListener, TcpStream};
 use carhop::signal::{Signal, SignalKind, signal};
 use carhop::task;
 use carhop::time::{sleep, timeout};
-use carhop::{Backend, Builder, Report};
+use carhop::{Backend, Builder, BackendReport};
 use examples::{complain, say};
 use futures::StreamExt;
 use futures::channel::mpsc;
@@ -70,7 +70,7 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 }
 
 /// The server's life, from its first line to its last.
-async fn serve(options: &Options, backend: &Report) -> Result<(), Box<dyn Error>> {
+async fn serve(options: &Options, backend: &BackendReport) -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind(&options.addr).await;
     let listener = listener.map_err(|error| format!("cannot listen on {}: {error}", options.addr))?;
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use runtime_core::Reactor;
 
-use crate::report::Refusal;
+use crate::report::BackendRefusal;
 
 /// What the event loop stands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl Backend {
         Backend::Epoll,
     ];
 
-    /// How it is called on a command line: `auto`, or the feature that links it.
+    /// Its command-line name: `auto`, or the feature that links it.
     pub const fn name(self) -> &'static str {
         match self {
             Backend::Auto => "auto",
@@ -38,19 +38,19 @@ impl Backend {
     }
 
     /// Starts the backend, unless it is `Auto`.
-    pub(crate) fn start(self) -> Result<Box<dyn Reactor>, Refusal> {
+    pub(crate) fn start(self, blocking_threads: usize) -> Result<Box<dyn Reactor>, BackendRefusal> {
         match self {
             #[cfg(feature = "epoll")]
-            Backend::Epoll => match reactor_epoll::EpollReactor::new() {
+            Backend::Epoll => match reactor_epoll::EpollReactor::with_workers(blocking_threads) {
                 Ok(reactor) => Ok(Box::new(reactor)),
-                Err(error) => Err(Refusal::of_epoll(&error)),
+                Err(error) => Err(BackendRefusal::of_epoll(&error)),
             },
             #[cfg(feature = "uring")]
-            Backend::Uring => match reactor_uring::UringReactor::new() {
+            Backend::Uring => match reactor_uring::UringReactor::with_workers(blocking_threads) {
                 Ok(reactor) => Ok(Box::new(reactor)),
-                Err(error) => Err(Refusal::of_uring(&error)),
+                Err(error) => Err(BackendRefusal::of_uring(&error)),
             },
-            other => Err(Refusal::not_linked(other)),
+            other => Err(BackendRefusal::not_linked(other)),
         }
     }
 }

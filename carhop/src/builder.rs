@@ -11,7 +11,7 @@ use runtime_core::{Config, JoinHandle, Reactor};
 
 use crate::backend::Backend;
 use crate::handle::Handle;
-use crate::report::Report;
+use crate::report::BackendReport;
 
 /// The environment variable with which a user chooses the backend of a program that leaves it open.
 const VARIABLE: &str = "CARHOP_BACKEND";
@@ -55,6 +55,7 @@ pub fn run<F: Future>(future: F) -> F::Output {
 pub struct Builder {
     backend: Backend,
     config: Config,
+    blocking_threads: BlockingThreads,
 }
 
 impl Builder {
@@ -163,7 +164,7 @@ impl Builder {
     /// work than that waits for its turn. A thread is started when all others are busy, and ends when it has had
     /// nothing to do for ten seconds.
     pub fn blocking_threads(mut self, threads: usize) -> Self {
-        self.config.blocking_threads = threads;
+        self.blocking_threads = BlockingThreads(threads);
         self
     }
 
@@ -171,25 +172,36 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// If the backend that was asked for is refused or not linked, if none at all can be had, and if
-    /// `CARHOP_BACKEND` says something unknown.
+    /// If the backend that was asked for is refused or not linked, if none at all can be had, if `CARHOP_BACKEND` says
+    /// something unknown, and if there is no memory for the receive buffers, there are to be none, or one has 4 GiB or
+    /// more.
     ///
     /// # Panics
     ///
-    /// If there are to be no receive buffers, more than an address space holds, or one of 4 GiB or more, and if 65,536
-    /// runtimes are alive in the process.
+    /// If 65,536 runtimes are alive in the process.
     #[track_caller]
     pub fn build(mut self) -> Result<Runtime, BuildError> {
         if self.config.slow_poll.is_none() && std::env::var_os(DEBUG).is_some_and(|value| value == "1") {
             self.config.slow_poll = Some(SLOW);
         }
-        let (reactor, report) = choose(self.backend)?;
-        Ok(Runtime { core: runtime_core::Runtime::new(reactor, &self.config), report })
+        let (reactor, report) = choose(self.backend, self.blocking_threads.0)?;
+        let core = runtime_core::Runtime::new(reactor, &self.config);
+        Ok(Runtime { core: core.map_err(|error| BuildError(error.to_string()))?, report })
+    }
+}
+
+/// How many threads do blocking work at most.
+#[derive(Clone, Copy, Debug)]
+struct BlockingThreads(usize);
+
+impl Default for BlockingThreads {
+    fn default() -> Self {
+        Self(64)
     }
 }
 
 /// Starts the backend that was asked for, or the first that the machine offers.
-fn choose(asked: Backend) -> Result<(Box<dyn Reactor>, Report), BuildError> {
+fn choose(asked: Backend, blocking_threads: usize) -> Result<(Box<dyn Reactor>, BackendReport), BuildError> {
     let (wanted, by) = match (asked, std::env::var_os(VARIABLE).filter(|name| !name.is_empty())) {
         (Backend::Auto, Some(name)) => {
             let wanted =
@@ -200,15 +212,15 @@ fn choose(asked: Backend) -> Result<(Box<dyn Reactor>, Report), BuildError> {
         (asked, _) => (asked, "the program asks for it".to_owned()),
     };
     if wanted != Backend::Auto {
-        return match wanted.start() {
-            Ok(reactor) => Ok((reactor, Report::new(wanted, by, Vec::new()))),
+        return match wanted.start(blocking_threads) {
+            Ok(reactor) => Ok((reactor, BackendReport::new(wanted, by, Vec::new()))),
             Err(refusal) => Err(BuildError(format!("{wanted} cannot be used: {refusal}"))),
         };
     }
     let mut refusals = Vec::new();
     for &backend in Backend::LINKED {
-        match backend.start() {
-            Ok(reactor) => return Ok((reactor, Report::automatic(backend, refusals))),
+        match backend.start(blocking_threads) {
+            Ok(reactor) => return Ok((reactor, BackendReport::automatic(backend, refusals))),
             Err(refusal) => refusals.push(refusal),
         }
     }
@@ -249,7 +261,7 @@ impl std::error::Error for BuildError {}
 #[derive(Debug)]
 pub struct Runtime {
     core: runtime_core::Runtime,
-    report: Report,
+    report: BackendReport,
 }
 
 impl Runtime {
@@ -303,7 +315,7 @@ impl Runtime {
     }
 
     /// Which backend this runtime uses, why, and what was tried before.
-    pub fn backend(&self) -> &Report {
+    pub fn backend(&self) -> &BackendReport {
         &self.report
     }
 }

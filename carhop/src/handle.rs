@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_channel::oneshot;
 use runtime_core::task::{Awaits, Options, note};
-use runtime_core::{Closed, JoinError, JoinHandle, spawn_with};
+use runtime_core::{JoinError, JoinHandle, RuntimeGone, spawn_with};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
 ///
@@ -51,10 +51,10 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A
+    /// [`RuntimeGone`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A
     /// callback that was taken before and not called by then is dropped by the thread of the runtime.
     #[track_caller]
-    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
+    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), RuntimeGone> {
         self.0.post(callback)
     }
 

@@ -44,8 +44,8 @@ pub use backend::{Backend, UnknownBackend};
 pub use builder::{BuildError, Builder, Runtime, run};
 pub use handle::{Handle, RemoteJoinHandle};
 pub use macros::{main, test};
-pub use report::{Refusal, Report};
-pub use runtime_core::Closed;
+pub use report::{BackendRefusal, BackendReport};
+pub use runtime_core::RuntimeGone;
 pub use task::{JoinError, JoinHandle, call_at, call_later, defer, spawn, yield_now};
 
 /// The README's code compiles.

@@ -6,18 +6,18 @@ use crate::backend::Backend;
 
 /// Which backend a runtime uses, and why. Printed, it is one line.
 #[derive(Clone, Debug)]
-pub struct Report {
+pub struct BackendReport {
     chosen: Backend,
     why: String,
-    refusals: Vec<Refusal>,
+    refusals: Vec<BackendRefusal>,
 }
 
-impl Report {
-    pub(crate) fn new(chosen: Backend, why: String, refusals: Vec<Refusal>) -> Self {
+impl BackendReport {
+    pub(crate) fn new(chosen: Backend, why: String, refusals: Vec<BackendRefusal>) -> Self {
         Self { chosen, why, refusals }
     }
 
-    pub(crate) fn automatic(chosen: Backend, refusals: Vec<Refusal>) -> Self {
+    pub(crate) fn automatic(chosen: Backend, refusals: Vec<BackendRefusal>) -> Self {
         let why = match (Backend::LINKED.len(), refusals.is_empty()) {
             (1, _) => "the only one that is linked",
             (_, true) => "the first choice, and available",
@@ -37,7 +37,7 @@ impl Report {
     }
 
     /// What was tried before and is not to be had.
-    pub fn refusals(&self) -> &[Refusal] {
+    pub fn refusals(&self) -> &[BackendRefusal] {
         &self.refusals
     }
 
@@ -48,7 +48,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for BackendReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (Linux {}; {})", self.chosen, self.kernel(), self.why)?;
         for refusal in &self.refusals {
@@ -60,13 +60,13 @@ impl fmt::Display for Report {
 
 /// Why a backend cannot be used.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct BackendRefusal {
     backend: Backend,
     errno: Option<i32>,
     text: String,
 }
 
-impl Refusal {
+impl BackendRefusal {
     #[cfg(feature = "epoll")]
     pub(crate) fn of_epoll(error: &std::io::Error) -> Self {
         Self {
@@ -98,7 +98,7 @@ impl Refusal {
 }
 
 /// What failed with which error number, the likely cause, and what to do about it.
-impl fmt::Display for Refusal {
+impl fmt::Display for BackendRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }

@@ -6,12 +6,13 @@ use std::ptr;
 use std::rc::{Rc, Weak};
 
 use crate::core::Core;
-use crate::registry::RuntimeId;
-use crate::task;
+use crate::incident;
+use crate::remote::registry::Serial;
+use crate::task::{self, ready};
 
 thread_local! {
-    /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each wake and each
-    /// spawn looks here; and it has no destructor, so it can be looked at while the thread ends.
+    /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each spawn and many a
+    /// poll look here; and it has no destructor, so it can be looked at while the thread ends.
     static CURRENT: Cell<*const Core> = const { Cell::new(ptr::null()) };
     /// All of this thread, running or not.
     static CORES: RefCell<Vec<Weak<Core>>> = const { RefCell::new(Vec::new()) };
@@ -49,30 +50,22 @@ pub(crate) fn with<T>(what: &str, f: impl FnOnce(&Rc<Core>) -> T) -> T {
 
 /// Calls `f` with the runtime of that serial number, if it lives on this thread, running or not.
 #[inline]
-pub(crate) fn with_serial<T>(serial: u64, f: impl FnOnce(&Core) -> T) -> Option<T> {
-    match try_with(|core| core.serial == serial) {
+pub(crate) fn with_serial<T>(serial: Serial, f: impl FnOnce(&Core) -> T) -> Option<T> {
+    match try_with(|core| core.serial() == serial) {
         Some(true) => try_with(|core| f(core)),
         _ => of_this_thread(serial).map(|core| f(&core)),
     }
 }
 
 #[cold]
-fn of_this_thread(serial: u64) -> Option<Rc<Core>> {
+fn of_this_thread(serial: Serial) -> Option<Rc<Core>> {
     let find = |cores: &RefCell<Vec<Weak<Core>>>| {
-        cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.serial == serial)
+        cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.serial() == serial)
     };
     CORES.try_with(find).ok().flatten()
 }
 
-/// The runtime of that number, if it lives on this thread, running or not, and is not being dropped.
-pub(crate) fn of_this_thread_by_id(id: RuntimeId) -> Option<Rc<Core>> {
-    let find = |cores: &RefCell<Vec<Weak<Core>>>| {
-        cores.borrow().iter().filter_map(Weak::upgrade).find(|core| core.id == id && !core.closing.get())
-    };
-    CORES.try_with(find).ok().flatten()
-}
-
-/// Remembers a runtime of this thread for [`with_serial`] and [`of_this_thread_by_id`].
+/// Remembers a runtime of this thread for [`with_serial`].
 pub(crate) fn remember(core: &Rc<Core>) {
     let _ = CORES.try_with(|cores| {
         let mut cores = cores.borrow_mut();
@@ -83,13 +76,25 @@ pub(crate) fn remember(core: &Rc<Core>) {
 
 /// Makes `core` the runtime of this thread until the guard is dropped, which is to be the last one made.
 pub(crate) fn enter(core: &Rc<Core>) -> Entered {
+    let was_running = core.io().set_running(true);
+    // SAFETY: it is a part of what `CURRENT` owns from the next line on, until `Entered` is dropped, which leaves first.
+    let ready = unsafe { ready::enter(core.ready()) };
     let before = CURRENT.replace(Rc::into_raw(Rc::clone(core)));
-    Entered { before, discarding: task::set_discarding(false) }
+    Entered {
+        before,
+        ready,
+        was_running,
+        hook_of: incident::set_running(Some(core.serial())),
+        discarding: task::set_discarding(false),
+    }
 }
 
 /// Puts back what was there before.
 pub(crate) struct Entered {
     before: *const Core,
+    ready: *const ready::Ready,
+    was_running: bool,
+    hook_of: Option<Serial>,
     /// The drop of a task's output may run a runtime, which must not wait with drops until that one is over.
     discarding: bool,
 }
@@ -97,9 +102,13 @@ pub(crate) struct Entered {
 impl Drop for Entered {
     fn drop(&mut self) {
         task::set_discarding(self.discarding);
+        incident::set_running(self.hook_of);
+        // SAFETY: from the `enter` of this guard, and guards are dropped in the reverse order of their making.
+        unsafe { ready::leave(self.ready) };
         let left = CURRENT.replace(self.before);
         // SAFETY: `enter` had it from `Rc::into_raw`, and nobody but this guard takes it back: guards are dropped in
         // the reverse order of their making, and on their thread, as a raw pointer is not `Send`.
-        drop(unsafe { Rc::from_raw(left) });
+        let left = unsafe { Rc::from_raw(left) };
+        left.io().set_running(self.was_running);
     }
 }

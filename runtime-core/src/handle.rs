@@ -7,13 +7,12 @@ use std::sync::Arc;
 
 use crate::context;
 use crate::core::Core;
-use crate::mailbox::{Letter, Mailbox};
-use crate::task::{JoinError, report_unseen};
+use crate::remote::injector::{Injector, Posted};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
 #[derive(Clone)]
 pub struct Handle {
-    mailbox: Arc<Mailbox>,
+    injector: Arc<Injector>,
 }
 
 impl Handle {
@@ -33,7 +32,7 @@ impl Handle {
     }
 
     pub(crate) fn of(core: &Core) -> Self {
-        Self { mailbox: Arc::clone(core.mailbox()) }
+        Self { injector: Arc::clone(core.injector()) }
     }
 
     /// Has the runtime call `callback`, after the tasks that are ready by then. Callbacks of one thread are called in
@@ -42,37 +41,28 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// [`Closed`] once the runtime is being dropped, and in a forked child. A callback that was taken before and not
+    /// [`RuntimeGone`] once the runtime is being dropped, and in a forked child. A callback that was taken before and not
     /// called by then is dropped by the thread of the runtime.
     #[track_caller]
-    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), Closed> {
-        let letter = Letter { call: Box::new(callback), site: Location::caller() };
+    pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), RuntimeGone> {
+        let posted = Posted { call: Box::new(callback), site: Location::caller() };
         match context::try_with(|core| self.is_of(core).then(|| Rc::clone(core))).flatten() {
             // From its own tasks it comes in their order, rather than with the next turn.
             Some(core) if !self.is_closed() => {
-                core.accept(letter);
+                core.accept(posted);
                 Ok(())
             }
-            _ => self.mailbox.post(letter).map_err(|_| Closed),
-        }
-    }
-
-    /// Has the runtime report a panic that nobody will hear of otherwise. If it is gone, it is reported here. Other
-    /// errors are dropped.
-    pub fn report_unseen(&self, error: JoinError) {
-        if error.is_panic() {
-            let unseen = Unseen(Some(error));
-            let _ = self.post(move || drop(unseen));
+            _ => self.injector.post(posted).map_err(|_| RuntimeGone),
         }
     }
 
     fn is_of(&self, core: &Core) -> bool {
-        Arc::ptr_eq(&self.mailbox, core.mailbox())
+        Arc::ptr_eq(&self.injector, core.injector())
     }
 
     /// Whether the runtime is gone.
     pub fn is_closed(&self) -> bool {
-        self.mailbox.is_closed()
+        self.injector.is_closed()
     }
 }
 
@@ -82,23 +72,14 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// The error of a task whose handle is gone.
-struct Unseen(Option<JoinError>);
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(report_unseen);
-    }
-}
-
 /// The runtime is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Closed;
+pub struct RuntimeGone;
 
-impl fmt::Display for Closed {
+impl fmt::Display for RuntimeGone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the runtime is gone")
     }
 }
 
-impl std::error::Error for Closed {}
+impl std::error::Error for RuntimeGone {}

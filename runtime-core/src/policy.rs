@@ -1,6 +1,6 @@
 //! Who runs next, where first in, first out will not do.
 
-use crate::task::TaskId;
+use crate::task::id::TaskId;
 
 /// Chooses which of the ready tasks runs next. A runtime without one runs them first in, first out.
 ///

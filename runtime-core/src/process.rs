@@ -1,11 +1,13 @@
 //! Which process this is, known without a system call.
+//!
+//! The one place in this crate that talks to the kernel: nothing else tells a fork.
 
 use std::io;
 use std::ptr;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::sys;
+use crate::clock;
 
 /// A process. A child that `fork` makes is another one than its parent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,7 +41,7 @@ impl Process {
     }
 }
 
-/// What tells this process from others: when it first asked, in nanoseconds. The page is wiped in a child that `fork`
+/// What tells this process from others: when it first asked, in nanoseconds, plus one. The page is wiped in a child that `fork`
 /// makes (`MADV_WIPEONFORK`, Linux 4.14), so there it is zero, however the child was made. An error on older kernels.
 static MARK: LazyLock<io::Result<&'static AtomicU64>> = LazyLock::new(|| {
     let len = size_of::<AtomicU64>();
@@ -59,7 +61,7 @@ static MARK: LazyLock<io::Result<&'static AtomicU64>> = LazyLock::new(|| {
 
 #[cold]
 fn set(mark: &AtomicU64) -> u64 {
-    let time = sys::now().0.max(1);
+    let time = clock::monotonic().0 + 1;
     // Another thread may have been first.
     mark.compare_exchange(0, time, Ordering::Relaxed, Ordering::Relaxed).err().unwrap_or(time)
 }

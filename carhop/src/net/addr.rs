@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
-use crate::task::{BlockingHandle, spawn_blocking};
+use runtime_core::resolve;
 
 /// What can be turned into socket addresses: addresses themselves, pairs of host and port, and text like
 /// `127.0.0.1:7000`, `[::1]:7000` or `localhost:7000`. Sealed.
@@ -13,8 +13,9 @@ pub trait ToSocketAddrs: sealed::Sealed {}
 
 impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
 
-/// Looks up the addresses of `host`, with [`spawn_blocking`] if that takes asking: look-ups and a program's own blocking
-/// work wait for the same threads. Like asyncio's `loop.getaddrinfo`.
+/// Looks up the addresses of `host`, on another thread if that takes asking: nothing in Linux asks without blocking.
+/// Look-ups have threads of their own, and do not wait for what [`spawn_blocking`](crate::task::spawn_blocking) does.
+/// Like asyncio's `loop.getaddrinfo`.
 ///
 /// ```
 /// use carhop::net::lookup_host;
@@ -39,11 +40,11 @@ impl<T: sealed::Sealed + ?Sized> ToSocketAddrs for T {}
 ///
 /// Polling it panics outside of a running runtime if it takes asking.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
-    resolve(host).await.map(Vec::into_iter)
+    addresses(host).await.map(Vec::into_iter)
 }
 
 /// At least one address.
-pub(super) async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn addresses(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     let addrs = match host.question() {
         sealed::Question::Known(addrs) => addrs,
         sealed::Question::Malformed(text) => {
@@ -52,7 +53,7 @@ pub(super) async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAd
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         sealed::Question::Unknown(name, port) => {
-            let answer = ask(name.clone(), port).await;
+            let answer = resolve::resolve(name.clone(), port).await;
             answer.map_err(|error| io::Error::new(error.kind(), format!("host `{name}`: {error}")))?
         }
     };
@@ -60,23 +61,6 @@ pub(super) async fn resolve(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAd
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no address to use"));
     }
     Ok(addrs)
-}
-
-/// `getaddrinfo(3)` on another thread: it blocks, and nothing in Linux asks without blocking.
-async fn ask(name: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let mut question = AbortOnDrop(spawn_blocking(move || {
-        std::net::ToSocketAddrs::to_socket_addrs(&(name.as_str(), port)).map(Vec::from_iter)
-    }));
-    (&mut question.0).await?
-}
-
-/// What has not begun when this is dropped is not done at all.
-struct AbortOnDrop<T>(BlockingHandle<T>);
-
-impl<T> Drop for AbortOnDrop<T> {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// Tries `addrs` one after the other until `attempt` succeeds with one, or returns the last error.

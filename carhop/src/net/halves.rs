@@ -58,7 +58,7 @@ impl WriteHalf<'_> {
     ///
     /// As [`TcpStream::write`].
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf).await
+        write(self.0, buf).await
     }
 
     /// See [`TcpStream::write_all`].
@@ -67,7 +67,7 @@ impl WriteHalf<'_> {
     ///
     /// As [`TcpStream::write_all`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        write_all(self.0, buf).await
+        self.0.write_all(buf).await
     }
 
     /// See [`TcpStream::write_chunk`].
@@ -158,7 +158,7 @@ impl OwnedWriteHalf {
     ///
     /// As [`TcpStream::write`].
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.stream.stream().write(buf).await
+        write(self.stream.stream(), buf).await
     }
 
     /// See [`TcpStream::write_all`].
@@ -167,7 +167,7 @@ impl OwnedWriteHalf {
     ///
     /// As [`TcpStream::write_all`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        write_all(self.stream.stream(), buf).await
+        self.stream.stream().write_all(buf).await
     }
 
     /// See [`TcpStream::write_chunk`].
@@ -266,10 +266,6 @@ pub(super) fn read_chunk(stream: &Stream) -> impl Future<Output = io::Result<Opt
     poll_fn(|cx| stream.poll_chunk(cx))
 }
 
-pub(super) async fn write_all(stream: &Stream, mut buf: &[u8]) -> io::Result<()> {
-    while !buf.is_empty() {
-        let n = stream.write(buf).await?;
-        buf = &buf[n..];
-    }
-    Ok(())
+pub(super) fn write(stream: &Stream, buf: &[u8]) -> impl Future<Output = io::Result<usize>> {
+    poll_fn(|cx| stream.poll_write(cx, buf))
 }

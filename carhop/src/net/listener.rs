@@ -8,9 +8,8 @@ use std::task::{Context, Poll, ready};
 
 use runtime_core::op::SocketOption;
 use runtime_core::socket::Listener;
-use socket2::SockAddr;
 
-use super::addr::{ToSocketAddrs, first_success, resolve};
+use super::addr::{ToSocketAddrs, addresses, first_success};
 use super::stream::{TcpStream, inet};
 
 /// As many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows (4096 by default).
@@ -48,7 +47,7 @@ impl TcpListener {
     ///
     /// Outside of a running runtime.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        first_success(resolve(addr).await?, async |addr| {
+        first_success(addresses(addr).await?, async |addr| {
             Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self)
         })
         .await
@@ -88,7 +87,7 @@ impl TcpListener {
 
     /// See [`TcpListener::accept`]. Only the task that polled last is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let (stream, peer): (_, SockAddr) = ready!(self.0.poll_accept(cx))?;
+        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
         Poll::Ready(Ok((TcpStream::new(stream), inet(peer)?)))
     }
 
@@ -110,6 +109,6 @@ impl AsFd for TcpListener {
 
 impl std::fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TcpListener({:?})", self.as_fd())
+        write!(f, "TcpListener({})", self.0.fd())
     }
 }

@@ -5,11 +5,11 @@ use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
 
+use runtime_core::address::SockAddr;
 use runtime_core::op::{End, SocketOption};
 use runtime_core::socket::{self, Chunk, Stream};
-use socket2::SockAddr;
 
-use super::addr::{ToSocketAddrs, first_success, resolve};
+use super::addr::{ToSocketAddrs, addresses, first_success};
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 
 /// A TCP connection.
@@ -46,7 +46,7 @@ impl TcpStream {
     ///
     /// Outside of a running runtime.
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        first_success(resolve(addr).await?, async |addr| socket::connect(&addr.into()).await.map(Self)).await
+        first_success(addresses(addr).await?, async |addr| socket::connect(addr.into()).await.map(Self)).await
     }
 
     /// Takes over a connection that was made elsewhere. Sets it, and with it all duplicates, to the blocking mode
@@ -113,16 +113,15 @@ impl TcpStream {
 
     /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
     ///
-    /// One that is dropped right after it was polled in vain has written nothing, so a `timeout` around it in a loop is
-    /// correct. One that is dropped unpolled when it could have gone on (by an abort, or since a `select!` looked at
-    /// something else first) may have written, and nobody hears how much.
+    /// A future that is dropped before it was ready has written nothing. So a `timeout` or a `select!` around it is
+    /// correct, in a loop, too.
     ///
     /// # Errors
     ///
     /// `BrokenPipe`, `ConnectionReset`, and others of `send(2)`. There is no `SIGPIPE`. `NotConnected` after the
     /// runtime has been dropped.
     pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf).await
+        halves::write(&self.0, buf).await
     }
 
     /// Writes all of `buf`. Dropping the future leaves open how much of it was written.
@@ -131,7 +130,7 @@ impl TcpStream {
     ///
     /// As [`TcpStream::write`].
     pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        halves::write_all(&self.0, buf).await
+        self.0.write_all(buf).await
     }
 
     /// Writes all of `chunk`, without copying it unless it must wait for room. A `Vec<u8>` is a chunk, too, with
@@ -248,12 +247,12 @@ impl AsFd for TcpStream {
 
 impl std::fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TcpStream({:?})", self.as_fd())
+        write!(f, "TcpStream({})", self.0.fd())
     }
 }
 
 /// The internet address in what the kernel said.
 pub(super) fn inet(addr: SockAddr) -> io::Result<SocketAddr> {
-    addr.as_socket()
+    addr.as_inet()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a socket of an internet family"))
 }

@@ -16,7 +16,7 @@ pub struct Instant(pub(crate) Nanos);
 impl Instant {
     /// The time now: of the runtime that runs on this thread or, if there is none, `CLOCK_MONOTONIC`.
     pub fn now() -> Self {
-        Self(runtime_core::timer::now())
+        Self(runtime_core::sleep::now())
     }
 
     /// How long ago this was; zero if it is yet to come.

@@ -41,7 +41,7 @@ use std::task::{Context, Poll};
 ///
 /// Polling it panics outside of a running runtime, unless it is never ready.
 pub fn sleep(duration: Duration) -> Sleep {
-    Sleep(runtime_core::timer::Sleep::after(duration))
+    Sleep(runtime_core::sleep::Sleep::after(duration))
 }
 
 /// Waits until `deadline`; one that has passed is one turn of the loop.
@@ -50,7 +50,7 @@ pub fn sleep(duration: Duration) -> Sleep {
 ///
 /// Polling it panics outside of a running runtime, unless it is never ready.
 pub fn sleep_until(deadline: Instant) -> Sleep {
-    Sleep(runtime_core::timer::Sleep::until(deadline.0))
+    Sleep(runtime_core::sleep::Sleep::until(deadline.0))
 }
 
 /// The future of [`sleep`] and [`sleep_until`]. Dropping it takes the timer out of the loop.
@@ -59,7 +59,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// timer until the deadline.
 #[derive(Debug)]
 #[must_use = "a `Sleep` does nothing unless it is awaited"]
-pub struct Sleep(runtime_core::timer::Sleep);
+pub struct Sleep(runtime_core::sleep::Sleep);
 
 impl Sleep {
     /// When it will be ready.

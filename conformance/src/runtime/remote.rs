@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use carhop::task;
 use carhop::time::sleep;
-use carhop::{Closed, Handle, RemoteJoinHandle, defer, yield_now};
+use carhop::{Handle, RemoteJoinHandle, RuntimeGone, defer, yield_now};
 use futures::channel::oneshot;
 use futures::executor;
 
@@ -413,14 +413,14 @@ fn after_the_runtime(env: &Env) {
     let never_started = handle.spawn(async { 7 });
     drop(runtime);
     assert!(handle.is_closed());
-    assert_eq!(handle.post(|| unreachable!()), Err(Closed));
-    assert_eq!(Closed.to_string(), "the runtime is gone");
+    assert_eq!(handle.post(|| unreachable!()), Err(RuntimeGone));
+    assert_eq!(RuntimeGone.to_string(), "the runtime is gone");
     assert!(cancelled(executor::block_on(handle.spawn(async { 7 }))));
     assert!(cancelled(executor::block_on(kept)));
     assert!(cancelled(executor::block_on(never_started)));
     // A new one with the number of the old one is none of its business.
     let next = env.runtime();
-    assert_eq!(on_a_thread(move || handle.post(|| unreachable!())), Err(Closed));
+    assert_eq!(on_a_thread(move || handle.post(|| unreachable!())), Err(RuntimeGone));
     next.block_on(yield_now());
 }
 
@@ -446,14 +446,14 @@ fn letters_that_come_too_late(env: &Env) {
     on_a_thread(move || other.post(late).unwrap());
     // Its drop posts, which is refused.
     let again = handle.clone();
-    let guard = OnDrop(move || assert_eq!(again.post(|| ()), Err(Closed)));
+    let guard = OnDrop(move || assert_eq!(again.post(|| ()), Err(RuntimeGone)));
     handle.post(move || drop(guard)).unwrap();
     drop(runtime);
     assert_eq!(*threads.lock().unwrap(), [thread::current().id()]);
     // Refused: whoever posts it drops it.
     let late = letter();
     let there = on_a_thread(move || {
-        assert_eq!(handle.post(late), Err(Closed));
+        assert_eq!(handle.post(late), Err(RuntimeGone));
         thread::current().id()
     });
     assert_eq!(threads.lock().unwrap()[1..], [there]);
@@ -493,7 +493,7 @@ fn in_a_forked_child(env: &Env) {
     let runtime = env.runtime();
     let handle = runtime.handle();
     let code = fork(|| {
-        let refused = handle.post(|| ()) == Err(Closed) && handle.is_closed();
+        let refused = handle.post(|| ()) == Err(RuntimeGone) && handle.is_closed();
         let ended = cancelled(executor::block_on(handle.spawn(async {})));
         i32::from(refused && ended) * 7
     });
@@ -513,7 +513,7 @@ fn none_outside_of_a_runtime(env: &Env) {
     drop(runtime.spawn(async move {
         let _guard = OnDrop(move || {
             log.log(Handle::current().is_closed());
-            assert_eq!(Handle::current().post(|| ()), Err(Closed));
+            assert_eq!(Handle::current().post(|| ()), Err(RuntimeGone));
         });
         pending::<()>().await
     }));

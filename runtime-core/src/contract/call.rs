@@ -51,6 +51,22 @@ impl Call {
             Call::Run(_) => "blocking work",
         }
     }
+
+    /// The descriptor that it is about, if it is about one.
+    pub const fn fd(&self) -> Option<Fd> {
+        match self {
+            Call::ReadAt { fd, .. } => Some(*fd),
+            Call::Resolve { .. } | Call::Open { .. } | Call::Stat { .. } | Call::Run(_) => None,
+        }
+    }
+
+    /// The bytes that it owns.
+    pub fn into_bytes(self) -> Option<Vec<u8>> {
+        match self {
+            Call::ReadAt { bytes, .. } => Some(bytes),
+            Call::Resolve { .. } | Call::Open { .. } | Call::Stat { .. } | Call::Run(_) => None,
+        }
+    }
 }
 
 impl fmt::Debug for Call {

@@ -173,11 +173,38 @@ impl Op {
             Op::Cancel { .. } => "cancel",
         }
     }
+
+    /// The descriptor that it is about, if it is about one.
+    pub const fn fd(&self) -> Option<Fd> {
+        match self {
+            Op::Accept { fd }
+            | Op::Receive { fd }
+            | Op::Send { fd, .. }
+            | Op::Writable { fd }
+            | Op::Connect { fd, .. }
+            | Op::Close { fd } => Some(*fd),
+            Op::Call(call) => call.fd(),
+            Op::Cancel { .. } => None,
+        }
+    }
+
+    /// The bytes that it owns, which its terminal completion gives back.
+    pub fn into_data(self) -> Option<Data> {
+        match self {
+            Op::Send { data, .. } => Some(data),
+            Op::Call(call) => call.into_bytes().map(Data::from),
+            Op::Accept { .. }
+            | Op::Receive { .. }
+            | Op::Writable { .. }
+            | Op::Connect { .. }
+            | Op::Close { .. }
+            | Op::Cancel { .. } => None,
+        }
+    }
 }
 
 /// What came of an operation. `F` is how a descriptor is named: by [`Fd`] when it leaves the reactor, by something
 /// that closes it on drop when the loop hands it on.
-#[derive(Debug)]
 pub enum Outcome<F = Fd> {
     /// It is done.
     Done,
@@ -189,6 +216,18 @@ pub enum Outcome<F = Fd> {
     Addresses(Box<Resolved>),
     /// What the file system knows.
     Stat(Box<Stat>),
+}
+
+impl<F> fmt::Debug for Outcome<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outcome::Done => f.write_str("Done"),
+            Outcome::Count(count) => write!(f, "Count({count})"),
+            Outcome::Fd(_) => f.write_str("Fd"),
+            Outcome::Addresses(resolved) => write!(f, "Addresses({resolved:?})"),
+            Outcome::Stat(stat) => write!(f, "{stat:?}"),
+        }
+    }
 }
 
 /// One result of an operation.

@@ -151,6 +151,10 @@ pub trait Reactor {
     /// `EBADF`; `Unsupported` in a reactor that has no kernel; those of `dup(2)`.
     fn export(&mut self, fd: Fd) -> io::Result<OwnedFd>;
 
+    /// Closes this process's copy of a descriptor and touches nothing that is shared with another process: what a child
+    /// that `fork` made does with the descriptors of its parent's reactor. The name is stale from then on.
+    fn disown(&mut self, fd: Fd);
+
     /// A second owner of a descriptor, which stays open at least as long as that exists.
     ///
     /// # Errors

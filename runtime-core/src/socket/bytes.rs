@@ -4,20 +4,20 @@ use std::collections::VecDeque;
 
 use crate::pool;
 
-use super::arrivals::Queue;
 use super::chunk::Chunk;
+use super::receive::Queue;
 
 /// Received bytes that wait to be read: those that have left the pool come before the chunks that arrived since.
 #[derive(Default)]
 pub(super) struct Unread {
     /// In memory of their own.
     moved: Vec<u8>,
+    /// How many of `moved` have been read.
+    read: usize,
     /// As the reactor received it, and those after it. Only for a while, because the pool is small and others need it.
     /// One is the rule, for which there is room here.
     chunk: Option<pool::Chunk>,
     chunks: VecDeque<pool::Chunk>,
-    /// How much of what comes first has been read.
-    read: usize,
 }
 
 impl Unread {
@@ -29,7 +29,7 @@ impl Unread {
             buf[filled..filled + n].copy_from_slice(&first[..n]);
             filled += n;
             if n < first.len() {
-                self.read += n;
+                self.advance(n);
                 break;
             }
             self.drop_first();
@@ -38,13 +38,13 @@ impl Unread {
     }
 
     /// Takes what comes first, whole.
+    #[inline]
     pub(super) fn take(&mut self) -> Option<Chunk> {
-        let read = std::mem::take(&mut self.read);
         if self.moved.is_empty() {
-            Some(Chunk::lent(self.pop()?, read))
-        } else {
-            Some(Chunk::own(std::mem::take(&mut self.moved), read))
+            return self.pop().map(Chunk::lent);
         }
+        let start = std::mem::take(&mut self.read);
+        Some(Chunk::own(std::mem::take(&mut self.moved), start))
     }
 
     /// Gives the chunks back to the pool, and says how many bytes are unread. Costs no more than what arrived
@@ -58,31 +58,40 @@ impl Unread {
         if self.moved.is_empty() {
             // Of just that size: many a slow peer sends one burst and no more.
             let arrived: usize = self.chunk.iter().chain(&self.chunks).map(|chunk| chunk.len()).sum();
-            self.moved.reserve_exact(arrived - self.read);
+            self.moved.reserve_exact(arrived);
         }
         while let Some(chunk) = self.pop() {
-            let read = if self.moved.is_empty() { std::mem::take(&mut self.read) } else { 0 };
-            self.moved.extend_from_slice(&chunk[read..]);
+            self.moved.extend_from_slice(&chunk);
         }
         self.moved.len() - self.read
     }
 
     fn first(&self) -> Option<&[u8]> {
-        let first = if self.moved.is_empty() { self.chunk.as_deref()? } else { &self.moved[..] };
-        Some(&first[self.read..])
+        if self.moved.is_empty() { self.chunk.as_deref() } else { Some(&self.moved[self.read..]) }
+    }
+
+    /// So many bytes of what comes first have been read, and it has more.
+    fn advance(&mut self, count: usize) {
+        match &mut self.chunk {
+            Some(chunk) if self.moved.is_empty() => chunk.advance(count),
+            _ => self.read += count,
+        }
     }
 
     /// Takes the first chunk.
+    #[inline]
     fn pop(&mut self) -> Option<pool::Chunk> {
+        if self.chunks.is_empty() {
+            return self.chunk.take();
+        }
         std::mem::replace(&mut self.chunk, self.chunks.pop_front())
     }
 
     fn drop_first(&mut self) {
-        self.read = 0;
         if self.moved.is_empty() {
             self.pop();
         } else {
-            self.moved = Vec::new();
+            (self.moved, self.read) = (Vec::new(), 0);
         }
     }
 }
@@ -90,10 +99,12 @@ impl Unread {
 impl Queue for Unread {
     type Item = pool::Chunk;
 
+    #[inline]
     fn is_empty(&self) -> bool {
         self.moved.is_empty() && self.chunk.is_none()
     }
 
+    #[inline]
     fn push(&mut self, chunk: pool::Chunk) {
         match self.chunk {
             None => self.chunk = Some(chunk),
@@ -111,7 +122,7 @@ mod tests {
     fn bytes_keep_their_order_however_they_are_read_and_moved() {
         // Steps of a small generator: push 1 to 8 bytes, read up to 5, or leave the pool.
         for seed in 0..200_u64 {
-            let pool = Pool::new(64, 8);
+            let pool = Pool::new(64, 8).unwrap();
             let (mut unread, mut pushed, mut seen) = (Unread::default(), 0_u8, 0_u8);
             let mut state = seed * 2 + 1;
             for _ in 0..200 {
@@ -145,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_was_read_is_let_go() {
-        let pool = Pool::new(1, 8);
+        let pool = Pool::new(1, 8).unwrap();
         let mut unread = Unread::default();
         // A reader that is always three bytes behind.
         for _ in 0..10_000 {

@@ -3,54 +3,57 @@
 use std::fmt;
 use std::ops::Deref;
 
+use crate::data::Data;
 use crate::pool;
 
 /// Received bytes, as they came, in a buffer that the loop's pool lends.
 ///
 /// The pool is small, and the sockets of the loop share it. Where few of its buffers are left, the bytes are copied to
-/// memory of their own instead, so that who keeps chunks for long keeps nobody from receiving. A chunk may outlive its
-/// runtime.
-pub struct Chunk {
-    memory: Memory,
-    /// How many of the first bytes do not count: they have been read.
-    read: usize,
-}
-
-enum Memory {
-    Lent(pool::Chunk),
-    Own(Vec<u8>),
-}
+/// memory of their own instead, so that a task which keeps chunks for long keeps no other from receiving. A chunk may
+/// outlive its runtime.
+pub struct Chunk(Data);
 
 impl Chunk {
-    /// The bytes of `chunk` from `read` on.
-    pub(super) fn lent(chunk: pool::Chunk, read: usize) -> Self {
-        if chunk.is_scarce() {
-            return Self::own(chunk[read..].to_vec(), 0);
-        }
-        Self { memory: Memory::Lent(chunk), read }
+    /// The bytes of `chunk`.
+    #[inline]
+    pub(super) fn lent(chunk: pool::Chunk) -> Self {
+        if chunk.is_scarce() { Self::own(chunk.to_vec(), 0) } else { Self(Data::Chunk(chunk)) }
     }
 
-    /// Those of `bytes` from `read` on.
-    pub(super) fn own(bytes: Vec<u8>, read: usize) -> Self {
-        Self { memory: Memory::Own(bytes), read }
+    /// Those of `bytes` from `start` on.
+    pub(super) fn own(bytes: Vec<u8>, start: usize) -> Self {
+        Self(Data::Vec { bytes, start })
     }
 
     /// Gives the pool's buffer back, and keeps the bytes elsewhere.
     pub(super) fn leave_pool(&mut self) {
-        if let Memory::Lent(_) = self.memory {
-            *self = Self::own(self.to_vec(), 0);
+        if let Data::Chunk(chunk) = &self.0 {
+            *self = Self::own(chunk.to_vec(), 0);
         }
     }
 
     /// The first `count` bytes do not count any more.
     pub(super) fn advance(&mut self, count: usize) {
-        self.read += count;
+        self.0.advance(count);
     }
 }
 
 impl From<Vec<u8>> for Chunk {
     fn from(bytes: Vec<u8>) -> Self {
         Self::own(bytes, 0)
+    }
+}
+
+impl From<Data> for Chunk {
+    fn from(data: Data) -> Self {
+        Self(data)
+    }
+}
+
+impl From<Chunk> for Data {
+    #[inline]
+    fn from(chunk: Chunk) -> Self {
+        chunk.0
     }
 }
 
@@ -64,12 +67,9 @@ impl Default for Chunk {
 impl Deref for Chunk {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        let bytes = match &self.memory {
-            Memory::Lent(chunk) => &chunk[..],
-            Memory::Own(bytes) => &bytes[..],
-        };
-        &bytes[self.read..]
+        &self.0
     }
 }
 

@@ -3,20 +3,17 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use socket2::{SockAddr, Type};
-
+use crate::address::{Kind, SockAddr};
 use crate::context;
-use crate::core::Core;
-use crate::op::{Control, End, Op, SocketOption};
-use crate::operations::Completer;
-use crate::reactor::Completion;
+use crate::io::{Descriptor, Io};
+use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
+use crate::operations::{Completer, Role};
 
-use super::arrivals::{self, Arrivals, Receiver};
-use super::descriptor::Descriptor;
+use super::receive::{self, News, ReceiveSide, Receiver};
 use super::stream::Stream;
 
 /// How many accepted connections may wait for their taker before the listener stops accepting more.
@@ -33,10 +30,10 @@ pub struct Listener {
 
 /// The part of a listener that its operation in flight owns together with it.
 struct ListenerIo {
-    core: Rc<Core>,
-    /// Open for as long as the listener exists; after that, `incoming` is closed and it is not used any more.
-    fd: RawFd,
-    incoming: RefCell<Arrivals<VecDeque<Descriptor>>>,
+    io: Rc<Io>,
+    /// Stale when the listener is gone; then `incoming` is closed.
+    fd: Fd,
+    incoming: RefCell<ReceiveSide<VecDeque<Descriptor>>>,
 }
 
 impl Listener {
@@ -51,8 +48,8 @@ impl Listener {
     ///
     /// Outside of a running runtime.
     pub fn bind(addr: &SockAddr, options: &[(SocketOption, u32)], backlog: i32) -> io::Result<Self> {
-        let core = context::with("a socket", Rc::clone);
-        let descriptor = Descriptor::open(&core, addr.domain(), Type::STREAM)?;
+        let io = context::with("a socket", |core| Rc::clone(core.io()));
+        let descriptor = Descriptor::open(&io, addr.family(), Kind::Stream)?;
         for &(option, value) in options {
             descriptor.control(Control::Set(option, value))?;
         }
@@ -72,15 +69,15 @@ impl Listener {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let core = context::with("a socket", Rc::clone);
-        Descriptor::adopt(&core, fd).map(Self::new)
+        let io = context::with("a socket", |core| Rc::clone(core.io()));
+        Descriptor::import(&io, fd).map(Self::new)
     }
 
     fn new(descriptor: Descriptor) -> Self {
         let io = Rc::new(ListenerIo {
-            core: Rc::clone(&descriptor.core),
-            fd: descriptor.raw(),
-            incoming: RefCell::new(Arrivals::new()),
+            io: Rc::clone(descriptor.io()),
+            fd: descriptor.fd(),
+            incoming: RefCell::new(ReceiveSide::new()),
         });
         Self { io, descriptor }
     }
@@ -97,8 +94,7 @@ impl Listener {
     /// dropped.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, SockAddr)>> {
         loop {
-            let Some(descriptor) = ready!(arrivals::poll(&self.io, cx, VecDeque::pop_front))?.flatten()
-            else {
+            let Some(descriptor) = ready!(receive::poll(&self.io, cx, VecDeque::pop_front))?.flatten() else {
                 return Poll::Ready(Err(io::ErrorKind::NotConnected.into()));
             };
             match descriptor.address(End::Peer) {
@@ -120,6 +116,13 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// Its name in the reactor.
+    pub fn fd(&self) -> Fd {
+        self.descriptor.fd()
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -128,22 +131,22 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        arrivals::close(&*self.io);
+        receive::close(&*self.io);
     }
 }
 
 impl Receiver for ListenerIo {
     type Queue = VecDeque<Descriptor>;
 
-    fn core(&self) -> &Core {
-        &self.core
+    fn io(&self) -> &Io {
+        &self.io
     }
 
-    fn incoming(&self) -> &RefCell<Arrivals<VecDeque<Descriptor>>> {
+    fn incoming(&self) -> &RefCell<ReceiveSide<VecDeque<Descriptor>>> {
         &self.incoming
     }
 
-    fn fd(&self) -> RawFd {
+    fn fd(&self) -> Fd {
         self.fd
     }
 
@@ -152,16 +155,17 @@ impl Receiver for ListenerIo {
     }
 }
 
-impl Completer for ListenerIo {
-    fn complete(self: Rc<Self>, completion: Completion) {
-        let accepted = (completion.result >= 0).then(|| {
-            // SAFETY: the result of an accept is a new descriptor, which whoever takes the completion owns.
-            Descriptor::new(&self.core, unsafe { OwnedFd::from_raw_fd(completion.result) })
-        });
-        arrivals::arrived(&self, &completion, accepted);
+impl Completer<Descriptor> for ListenerIo {
+    fn complete(self: Rc<Self>, _: Role, completion: Completion<Descriptor>) {
+        let news = match completion.result {
+            Ok(Outcome::Fd(descriptor)) => News::Item(descriptor),
+            Ok(other) => unreachable!("an accept brought {other:?}"),
+            Err(errno) => News::Failure(errno),
+        };
+        receive::arrived(&self, news, completion.more);
     }
 
     fn settle(self: Rc<Self>) {
-        arrivals::settle(&*self, |untaken| untaken.len() > UNTAKEN_LIMIT);
+        receive::settle(&*self, |untaken| untaken.len() > UNTAKEN_LIMIT);
     }
 }

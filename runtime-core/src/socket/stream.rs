@@ -3,24 +3,22 @@
 use std::cell::RefCell;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use socket2::SockAddr;
-
+use crate::address::SockAddr;
 use crate::context;
-use crate::core::Core;
-use crate::op::{Control, End, Op, SocketOption};
-use crate::operations::Completer;
-use crate::reactor::Completion;
+use crate::data::Data;
+use crate::io::{Descriptor, Io};
+use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
+use crate::operations::{Completer, Role};
 
-use super::arrivals::{self, Arrivals, Receiver};
 use super::bytes::Unread;
 use super::chunk::Chunk;
-use super::departures::{self, Departures};
-use super::descriptor::Descriptor;
-use super::write::{Write, WriteChunk};
+use super::receive::{self, News, ReceiveSide, Receiver};
+use super::send::{self, SendSide};
+use super::write::{WriteAll, WriteChunk};
 
 /// How many received bytes may wait in a stream that nobody reads before it stops receiving.
 const UNREAD_LIMIT: usize = 64 * 1024;
@@ -31,19 +29,19 @@ const UNREAD_LIMIT: usize = 64 * 1024;
 /// turn.
 ///
 /// Each direction has room for one waiting task: a second one that polls the same direction takes the place
-/// of the first, which is then not woken any more, and repeats what it has written if it is polled all the same.
+/// of the first, which is then not woken any more.
 pub struct Stream {
     pub(super) io: Rc<StreamIo>,
-    descriptor: Descriptor,
+    pub(super) descriptor: Descriptor,
 }
 
 /// The part of a stream that its operations in flight own together with it.
 pub(super) struct StreamIo {
-    pub(super) core: Rc<Core>,
-    /// Open for as long as the stream exists; after that, `incoming` is closed and it is not used any more.
-    pub(super) fd: RawFd,
-    incoming: RefCell<Arrivals<Unread>>,
-    pub(super) outgoing: RefCell<Departures>,
+    pub(super) io: Rc<Io>,
+    /// Stale when the stream is gone; then `incoming` is closed.
+    pub(super) fd: Fd,
+    incoming: RefCell<ReceiveSide<Unread>>,
+    pub(super) outgoing: RefCell<SendSide>,
 }
 
 impl Stream {
@@ -58,15 +56,15 @@ impl Stream {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let core = context::with("a socket", Rc::clone);
-        Descriptor::adopt(&core, fd).map(Self::new)
+        let io = context::with("a socket", |core| Rc::clone(core.io()));
+        Descriptor::import(&io, fd).map(Self::new)
     }
 
     pub(super) fn new(descriptor: Descriptor) -> Self {
         let io = Rc::new(StreamIo {
-            core: Rc::clone(&descriptor.core),
-            fd: descriptor.raw(),
-            incoming: RefCell::new(Arrivals::new()),
+            io: Rc::clone(descriptor.io()),
+            fd: descriptor.fd(),
+            incoming: RefCell::new(ReceiveSide::new()),
             outgoing: RefCell::default(),
         });
         Self { io, descriptor }
@@ -84,7 +82,7 @@ impl Stream {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let read = ready!(arrivals::poll(&self.io, cx, |unread| unread.read(buf)))?;
+        let read = ready!(receive::poll(&self.io, cx, |unread| unread.read(buf)))?;
         Poll::Ready(Ok(read.unwrap_or(0)))
     }
 
@@ -96,21 +94,20 @@ impl Stream {
     ///
     /// As [`Stream::poll_read`].
     pub fn poll_chunk(&self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Chunk>>> {
-        let chunk = ready!(arrivals::poll(&self.io, cx, Unread::take))?;
+        let chunk = ready!(receive::poll(&self.io, cx, Unread::take))?;
         Poll::Ready(Ok(chunk.flatten()))
     }
 
-    /// Writes as much of `bytes` as the send buffer has room for, or waits until it has some. Where other tasks are
-    /// ready to run, too, a small write is made with theirs, in the loop's next turn.
+    /// Writes all of `bytes`. Where other tasks are ready to run, too, a small write is made with theirs, in the loop's next
+    /// turn.
     ///
-    /// One that is dropped right after it was polled in vain, as by a timeout, has written nothing. One that is dropped
-    /// unpolled when it could have gone on, as by an abort, may have written, and nobody hears how much.
+    /// Dropping the future leaves open how much is written.
     ///
     /// # Errors
     ///
-    /// Those of `send(2)`: `BrokenPipe`, `ConnectionReset`, `NotConnected`, ... Never raises `SIGPIPE`.
-    pub fn write<'a>(&'a self, bytes: &'a [u8]) -> Write<'a> {
-        Write::new(self, bytes)
+    /// As [`Stream::poll_write`].
+    pub fn write_all<'a>(&'a self, bytes: &'a [u8]) -> WriteAll<'a> {
+        WriteAll::new(self, bytes)
     }
 
     /// Writes all of `chunk`. While there is no room for it, it holds no buffer of the pool. Where other tasks are
@@ -120,7 +117,7 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::write`].
+    /// As [`Stream::poll_write`].
     pub fn write_chunk(&self, chunk: Chunk) -> WriteChunk<'_> {
         WriteChunk::new(self, chunk)
     }
@@ -130,9 +127,9 @@ impl Stream {
     ///
     /// # Errors
     ///
-    /// As [`Stream::write`].
+    /// Those of `send(2)`: `BrokenPipe`, `ConnectionReset`, `NotConnected`, ... Never raises `SIGPIPE`.
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        departures::poll(self, cx, bytes)
+        send::poll(self, cx, bytes)
     }
 
     /// `shutdown(2)`, at once. `Shutdown::Write` says to the peer that no more will be written.
@@ -172,6 +169,13 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Its name in the reactor.
+    pub fn fd(&self) -> Fd {
+        self.descriptor.fd()
+    }
+}
+
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
@@ -180,23 +184,23 @@ impl AsFd for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        arrivals::close(&*self.io);
-        departures::close(&self.io);
+        receive::close(&*self.io);
+        send::close(&self.io);
     }
 }
 
 impl Receiver for StreamIo {
     type Queue = Unread;
 
-    fn core(&self) -> &Core {
-        &self.core
+    fn io(&self) -> &Io {
+        &self.io
     }
 
-    fn incoming(&self) -> &RefCell<Arrivals<Unread>> {
+    fn incoming(&self) -> &RefCell<ReceiveSide<Unread>> {
         &self.incoming
     }
 
-    fn fd(&self) -> RawFd {
+    fn fd(&self) -> Fd {
         self.fd
     }
 
@@ -205,16 +209,28 @@ impl Receiver for StreamIo {
     }
 }
 
-impl Completer for StreamIo {
-    fn complete(self: Rc<Self>, mut completion: Completion) {
-        if !departures::departed(&self, completion.token, completion.result) {
-            let chunk = completion.chunk.take();
-            arrivals::arrived(&self, &completion, chunk);
+impl Completer<Descriptor> for StreamIo {
+    #[inline]
+    fn complete(self: Rc<Self>, role: Role, completion: Completion<Descriptor>) {
+        let Completion { token, result, more, data } = completion;
+        match role {
+            Role::Source => {
+                let news = match (result, data) {
+                    (Ok(Outcome::Count(_)), Some(Data::Chunk(chunk))) => News::Item(chunk),
+                    (Ok(Outcome::Done), None) => News::End,
+                    (Err(errno), _) => News::Failure(errno),
+                    (Ok(other), data) => unreachable!("a receive brought {other:?} and {data:?}"),
+                };
+                receive::arrived(&self, news, more);
+            }
+            Role::Send => send::sent(&self, token, result, data),
+            Role::Room => send::has_room(&self, token),
+            Role::Request => unreachable!("a stream makes no requests"),
         }
     }
 
     fn settle(self: Rc<Self>) {
         // What is unread must not keep the pool's chunks from others.
-        arrivals::settle(&*self, |unread| unread.leave_pool() > UNREAD_LIMIT);
+        receive::settle(&*self, |unread| unread.leave_pool() > UNREAD_LIMIT);
     }
 }

@@ -1,23 +1,25 @@
-//! The futures that write to a stream.
+//! The futures that write all of something to a stream.
 
 use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use crate::data::Data;
 use crate::op::Token;
 
 use super::chunk::Chunk;
-use super::departures;
+use super::send::{self, Staged};
 use super::stream::Stream;
 
 /// Longer writes are attempted at once: to copy them costs as much as the system call that it saves.
 const COPIED_LEN: usize = 4 * 1024;
 
-/// See [`Stream::write`].
+/// See [`Stream::write_all`].
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct Write<'a> {
+pub struct WriteAll<'a> {
     stream: &'a Stream,
+    /// What is unwritten, as far as is known: while an attempt is staged, what it is to write is still here.
     bytes: &'a [u8],
     staged: Option<Token>,
 }
@@ -26,14 +28,49 @@ pub struct Write<'a> {
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct WriteChunk<'a> {
     stream: &'a Stream,
-    /// What is unwritten. Also while an attempt to write it is staged, see `drop`.
+    /// What is unwritten; empty while it is staged.
     chunk: Chunk,
     staged: Option<Token>,
 }
 
-impl<'a> Write<'a> {
+impl<'a> WriteAll<'a> {
     pub(super) fn new(stream: &'a Stream, bytes: &'a [u8]) -> Self {
         Self { stream, bytes, staged: None }
+    }
+}
+
+impl Future for WriteAll<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = &self.stream.io;
+        if let Some(token) = self.staged {
+            let left = match io.take_staged(token)? {
+                Staged::Whole => 0,
+                Staged::Rest(rest) => rest.len(),
+                Staged::Pending => {
+                    io.wait(cx);
+                    return Poll::Pending;
+                }
+            };
+            self.staged = None;
+            self.bytes = &self.bytes[self.bytes.len() - left..];
+        }
+        while !self.bytes.is_empty() {
+            let io = &self.stream.io;
+            if self.bytes.len() <= COPIED_LEN
+                && io.may_attempt()
+                && io.has_company()
+                && let Some(copy) = io.io.arena().copy(self.bytes)
+            {
+                self.staged = Some(io.stage(Data::Arena(copy))?);
+                io.wait(cx);
+                return Poll::Pending;
+            }
+            let count = ready!(send::poll(self.stream, cx, self.bytes))?;
+            self.bytes = &self.bytes[count..];
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -41,46 +78,39 @@ impl<'a> WriteChunk<'a> {
     pub(super) fn new(stream: &'a Stream, chunk: Chunk) -> Self {
         Self { stream, chunk, staged: None }
     }
-
-    /// Writes some of it.
-    fn attempt(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let io = &self.stream.io;
-        if let Some(result) = self.staged.and_then(|token| io.take_result(token)) {
-            self.staged = None;
-            return Poll::Ready(result);
-        }
-        if io.may_attempt() && io.has_company() {
-            // SAFETY: until the attempt has ended the chunk stays in `self`, as it is: `poll` changes it only when it
-            // knows how much was written, or that there was no room. `drop` hands it over.
-            self.staged = Some(unsafe { io.stage(&self.chunk)? });
-        }
-        departures::poll(self.stream, cx, &self.chunk)
-    }
-}
-
-impl Future for Write<'_> {
-    type Output = io::Result<usize>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Self { stream, bytes, staged } = *self;
-        let io = &stream.io;
-        if let Some(result) = staged.and_then(|token| io.take_result(token)) {
-            self.staged = None;
-            return Poll::Ready(result);
-        }
-        if (1..=COPIED_LEN).contains(&bytes.len()) && io.may_attempt() && io.has_company() {
-            self.staged = io.stage_copy(bytes)?;
-        }
-        departures::poll(stream, cx, bytes)
-    }
 }
 
 impl Future for WriteChunk<'_> {
     type Output = io::Result<()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = &self.stream.io;
+        if let Some(token) = self.staged {
+            match io.take_staged(token)? {
+                Staged::Whole => {
+                    self.staged = None;
+                    return Poll::Ready(Ok(()));
+                }
+                Staged::Rest(rest) => {
+                    self.staged = None;
+                    self.chunk = rest.into();
+                }
+                Staged::Pending => {
+                    io.wait(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
         while !self.chunk.is_empty() {
-            let written = self.attempt(cx);
+            let io = &self.stream.io;
+            if io.may_attempt() && io.has_company() {
+                let token = io.stage(mem::take(&mut self.chunk).into())?;
+                self.stream.io.wait(cx);
+                self.staged = Some(token);
+                return Poll::Pending;
+            }
+            let written = send::poll(self.stream, cx, &self.chunk);
             if self.stream.io.is_full() {
                 // A peer that does not read must not keep the pool's chunks from others.
                 self.chunk.leave_pool();
@@ -91,20 +121,18 @@ impl Future for WriteChunk<'_> {
     }
 }
 
-impl Drop for Write<'_> {
+impl Drop for WriteAll<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.staged {
-            self.stream.io.give_up(token);
+            self.stream.io.forsake(token);
         }
     }
 }
 
 impl Drop for WriteChunk<'_> {
     fn drop(&mut self) {
-        if let Some(token) = self.staged
-            && !self.stream.io.give_up(token)
-        {
-            self.stream.io.keep(mem::take(&mut self.chunk), token);
+        if let Some(token) = self.staged {
+            self.stream.io.forsake(token);
         }
     }
 }

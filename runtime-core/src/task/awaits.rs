@@ -1,11 +1,11 @@
 //! What tasks wait for, for those who look at the list of tasks.
 
 use std::cell::Cell;
-use std::os::fd::RawFd;
 
 use crate::clock::Nanos;
+use crate::op::Fd;
 
-use super::TaskId;
+use super::id::TaskId;
 
 /// What a task waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Awaits {
         /// Which one: `receive`, say, or `accept`.
         name: &'static str,
         /// On what.
-        fd: RawFd,
+        fd: Fd,
     },
     /// A timer.
     Timer {

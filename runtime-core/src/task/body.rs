@@ -5,10 +5,15 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use super::JoinError;
+use super::error::JoinError;
 
 /// The part of a task that depends on what its future is. Runs users' code, and contains no panic of it.
-pub(crate) trait Body {
+///
+/// # Safety
+///
+/// `Self` is the [`Content`] of the future whose type `future_type` names: the memory of a finished task is used again
+/// for the next one of that type.
+pub(crate) unsafe trait Body {
     /// Polls the future. Once it is ready, the output takes its place; `true` then.
     fn advance(&self, waker: &Waker) -> bool;
     /// Drops the future. Should that panic, it is gone all the same.
@@ -58,7 +63,8 @@ impl<F: Future> Content<F> {
     }
 }
 
-impl<F: Future + 'static> Body for Content<F> {
+// SAFETY: it is the `Content` of an `F`, and says so.
+unsafe impl<F: Future + 'static> Body for Content<F> {
     fn advance(&self, waker: &Waker) -> bool {
         let stage = &mut *self.stage.borrow_mut();
         let Stage::Future(future) = stage else { unreachable!("a finished task is not polled") };

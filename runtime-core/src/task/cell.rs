@@ -5,13 +5,14 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use crate::contain::{contain, contain_drop, drop_contained, forget_payload, wake_contained};
-use crate::context;
-use crate::registry::RuntimeId;
+use crate::remote::registry::Identity;
 
 use super::body::{Body, Content};
 use super::error::JoinError;
 use super::header::{Header, Origin};
-use super::waker::{TaskId, waker};
+use super::id::TaskId;
+use super::info::TaskInfo;
+use super::waker::waker;
 
 /// A task. It exists only inside the `Rc` that `new` makes, and so does not move.
 pub(crate) struct Task<B: ?Sized = dyn Body> {
@@ -23,7 +24,7 @@ impl<F: Future + 'static> Task<Content<F>> {
     /// A task, in the memory of `spare` if that had a future of the same type, and nobody has a handle of it.
     #[inline]
     pub(super) fn new(
-        runtime: RuntimeId,
+        runtime: Identity,
         id: TaskId,
         origin: Origin,
         future: F,
@@ -53,17 +54,18 @@ impl<F: Future + 'static> Task<Content<F>> {
 }
 
 impl Task {
-    /// Polls the future once; `true` when the task has finished. Contains panics.
+    /// Polls the future once; `true` when the task has finished. Contains panics, of which `describe` says whose they
+    /// are.
     #[inline(always)]
-    pub(crate) fn poll(&self, waker: &Waker) -> bool {
+    pub(crate) fn poll(&self, waker: &Waker, describe: &dyn Fn(&Header) -> TaskInfo) -> bool {
         if self.header.abort.get() {
-            self.fail(JoinError::cancelled());
+            self.fail(JoinError::cancelled(), describe);
             return true;
         }
         match contain(|| self.body.advance(waker)) {
             Ok(false) => return false,
             Ok(true) => self.finish(),
-            Err(payload) => self.fail(self.panicked(payload)),
+            Err(payload) => self.fail(self.panicked(payload, describe), describe),
         }
         true
     }
@@ -71,14 +73,14 @@ impl Task {
     /// The future is to be dropped instead of polled.
     pub(super) fn abort(&self) {
         if !self.header.finished.get() && !self.header.abort.replace(true) {
-            waker(self.header.runtime, self.header.id).wake();
+            waker(self.header.runtime.number, self.header.id).wake();
         }
     }
 
     /// Drops the future, if it is still there. Contains panics.
-    pub(super) fn cancel(&self) {
+    pub(super) fn cancel(&self, describe: &dyn Fn(&Header) -> TaskInfo) {
         if !self.header.finished.get() {
-            self.fail(JoinError::cancelled());
+            self.fail(JoinError::cancelled(), describe);
         }
     }
 
@@ -100,9 +102,9 @@ impl Task {
     /// Puts `error` in the place of the future, or of its output if that future's drop panicked. Should the drop of
     /// a cancelled future panic, that is the error.
     #[cold]
-    fn fail(&self, error: JoinError) {
+    fn fail(&self, error: JoinError, describe: &dyn Fn(&Header) -> TaskInfo) {
         let error = match contain(|| self.body.drop_future()) {
-            Err(payload) if error.is_cancelled() => self.panicked(payload),
+            Err(payload) if error.is_cancelled() => self.panicked(payload, describe),
             Err(payload) => {
                 forget_payload(payload);
                 error
@@ -114,8 +116,8 @@ impl Task {
     }
 
     #[cold]
-    fn panicked(&self, payload: Box<dyn Any + Send>) -> JoinError {
-        JoinError::panic(payload, context::try_with(|core| core.info(self.header.id)).flatten())
+    fn panicked(&self, payload: Box<dyn Any + Send>, describe: &dyn Fn(&Header) -> TaskInfo) -> JoinError {
+        JoinError::panic(payload, Some(describe(&self.header)))
     }
 
     #[inline]
@@ -134,7 +136,7 @@ impl Task {
     fn report_unseen_panic(&self) {
         if let Some(error) = self.body.take_panic() {
             self.header.has_output.set(false);
-            error.report_to(self.header.runtime);
+            error.report_to(self.header.runtime.serial);
         }
     }
 }

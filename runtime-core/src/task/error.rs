@@ -5,11 +5,11 @@ use std::fmt;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::contain::forget_payload;
 use crate::incident::{self, Incident};
-use crate::registry::RuntimeId;
+use crate::remote::registry::Serial;
+use crate::unwind::forget_payload;
 
-use super::TaskInfo;
+use super::info::TaskInfo;
 
 /// Why a task, or a closure that was to do blocking work, has no output.
 pub struct JoinError(Why);
@@ -72,7 +72,7 @@ impl JoinError {
     }
 
     /// Reports a panic that nobody will hear of otherwise to the runtime of its task.
-    pub(super) fn report_to(self, runtime: RuntimeId) {
+    pub(super) fn report_to(self, runtime: Serial) {
         self.report_with(|incident| incident::report_of(runtime, incident));
     }
 

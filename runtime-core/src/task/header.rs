@@ -6,15 +6,18 @@ use std::panic::Location;
 use std::task::Waker;
 
 use crate::clock::Nanos;
-use crate::registry::RuntimeId;
+use crate::remote::registry::Identity;
 
-use super::awaits::Noted;
+use super::awaits::{Awaits, Noted};
+use super::id::TaskId;
+use super::info::{State, TaskInfo};
 use super::locals::Locals;
-use super::{Options, TaskId};
+use super::options::Options;
 
 /// The part of a task that has one type for all futures.
 pub(crate) struct Header {
-    pub(super) runtime: RuntimeId,
+    /// Its runtime, which it may outlive.
+    pub(super) runtime: Identity,
     pub(crate) id: TaskId,
     pub(super) origin: Origin,
     /// The future is to be dropped instead of polled.
@@ -51,7 +54,7 @@ struct Extras {
 
 impl Header {
     #[inline]
-    pub(super) fn new(runtime: RuntimeId, id: TaskId, origin: Origin) -> Self {
+    pub(super) fn new(runtime: Identity, id: TaskId, origin: Origin) -> Self {
         Self {
             runtime,
             id,
@@ -93,7 +96,7 @@ impl Header {
         self.extras.get().map_or(Options::DEFAULT_PRIORITY, |extras| extras.priority)
     }
 
-    /// Calls `f`, which is none of users' code, with its task-locals.
+    /// Calls `f` with its task-locals. `f` must not run users' code.
     pub(crate) fn with_locals<T>(&self, f: impl FnOnce(&mut Locals) -> T) -> T {
         let mut locals = self.locals.take();
         let result = f(&mut locals);
@@ -124,4 +127,37 @@ impl Header {
     pub(super) fn waits_for(&self) -> Noted {
         if self.waits.get() { self.noted.get() } else { Noted::default() }
     }
+
+    /// What there is to say of the task.
+    pub(crate) fn info(&self, activity: Activity, now: Nanos) -> TaskInfo {
+        let state = match activity {
+            Activity::Running => State::Running,
+            Activity::Ready => State::Ready,
+            Activity::Waiting(noted) => {
+                let left = match noted.last {
+                    Awaits::Timer { deadline } if deadline != Nanos::NEVER => {
+                        Some(deadline.saturating_since(now))
+                    }
+                    _ => None,
+                };
+                State::Waiting { awaits: noted.last, others: noted.count.saturating_sub(1), left }
+            }
+        };
+        TaskInfo {
+            id: self.id,
+            name: self.name().cloned(),
+            location: self.origin.site,
+            parent: Some(self.origin.parent).filter(|&parent| parent != TaskId::NONE),
+            state,
+            age: now.saturating_since(self.origin.born),
+        }
+    }
+}
+
+/// What the table of tasks knows of one.
+#[derive(Clone, Copy)]
+pub(crate) enum Activity {
+    Running,
+    Ready,
+    Waiting(Noted),
 }

@@ -1,17 +1,12 @@
-//! What can be said of a task to those who look from outside.
+//! What can be said of a task to those who look from outside, as plain data.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
 use std::time::Duration;
 
-use crate::clock::Nanos;
-use crate::core::Core;
-
-use super::TaskId;
-use super::awaits::{Awaits, Noted};
-use super::header::Header;
+use super::awaits::Awaits;
+use super::id::TaskId;
 
 /// A task, as it was when somebody looked.
 #[derive(Clone, Debug)]
@@ -50,41 +45,6 @@ pub enum State {
     },
 }
 
-impl Header {
-    /// What there is to say of the task.
-    pub(crate) fn info(&self, activity: Activity, now: Nanos) -> TaskInfo {
-        let state = match activity {
-            Activity::Running => State::Running,
-            Activity::Ready => State::Ready,
-            Activity::Waiting(noted) => {
-                let left = match noted.last {
-                    Awaits::Timer { deadline } if deadline != Nanos::NEVER => {
-                        Some(deadline.saturating_since(now))
-                    }
-                    _ => None,
-                };
-                State::Waiting { awaits: noted.last, others: noted.count.saturating_sub(1), left }
-            }
-        };
-        TaskInfo {
-            id: self.id,
-            name: self.name().cloned(),
-            location: self.origin.site,
-            parent: Some(self.origin.parent).filter(|&parent| parent != TaskId::NONE),
-            state,
-            age: now.saturating_since(self.origin.born),
-        }
-    }
-}
-
-/// What the table of tasks knows of one.
-#[derive(Clone, Copy)]
-pub(crate) enum Activity {
-    Running,
-    Ready,
-    Waiting(Noted),
-}
-
 impl TaskInfo {
     /// The name, or where the task was spawned: what a person knows it by.
     pub fn title(&self) -> String {
@@ -119,7 +79,7 @@ impl fmt::Display for State {
         };
         match awaits {
             Awaits::Unknown => f.write_str("waits for something of its own")?,
-            Awaits::Operation { name, fd } => write!(f, "waits for {name} on fd {fd}")?,
+            Awaits::Operation { name, fd } => write!(f, "waits for {name} on {fd}")?,
             Awaits::Timer { .. } => f.write_str("waits for a timer that never fires")?,
             Awaits::Task(task) => write!(f, "waits for task {task}")?,
             Awaits::Named(name) => write!(f, "waits for {name}")?,
@@ -147,55 +107,5 @@ struct Rough(Duration);
 impl fmt::Display for Rough {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.1?}", self.0)
-    }
-}
-
-/// All tasks of a runtime at one time. Its `Display` draws who spawned whom.
-#[derive(Clone, Debug)]
-pub struct TaskTree {
-    tasks: Vec<TaskInfo>,
-}
-
-impl TaskTree {
-    pub(crate) fn of(core: &Core) -> Self {
-        let now = core.now();
-        let mut tasks = Vec::new();
-        core.tasks.for_each(|header, activity| {
-            let activity = if core.is_polled(header.id) { Activity::Running } else { activity };
-            tasks.push(header.info(activity, now));
-        });
-        Self { tasks }
-    }
-
-    /// The tasks, the future of `block_on` first, in the order of their slots.
-    pub fn tasks(&self) -> &[TaskInfo] {
-        &self.tasks
-    }
-}
-
-/// Deeper tasks are drawn no further to the right: the room of a long chain would be its length squared.
-const MAX_INDENTED: usize = 64;
-
-impl fmt::Display for TaskTree {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let known: HashMap<TaskId, usize> =
-            self.tasks.iter().enumerate().map(|(place, task)| (task.id, place)).collect();
-        let mut children: HashMap<Option<usize>, Vec<usize>> = HashMap::new();
-        for (place, task) in self.tasks.iter().enumerate() {
-            let parent = task.parent.and_then(|parent| known.get(&parent)).copied();
-            children.entry(parent).or_default().push(place);
-        }
-        // A stack of its own: chains of tasks may be long.
-        let mut left: Vec<(usize, usize)> = Vec::new();
-        let enter = |left: &mut Vec<(usize, usize)>, parent, depth| {
-            let places = children.get(&parent).map_or(&[][..], Vec::as_slice);
-            left.extend(places.iter().rev().map(|&place| (place, depth)));
-        };
-        enter(&mut left, None, 0);
-        while let Some((place, depth)) = left.pop() {
-            writeln!(f, "{:1$}{2}", "", 2 * depth.min(MAX_INDENTED), self.tasks[place])?;
-            enter(&mut left, Some(place), depth + 1);
-        }
-        Ok(())
     }
 }

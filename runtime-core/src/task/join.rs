@@ -7,10 +7,12 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll};
 
 use crate::contain::drop_contained;
-use crate::runtime::spawn_with;
 
+use super::awaits::{Awaits, note};
 use super::body::Produces;
-use super::{Awaits, JoinError, Options, Task, TaskId, note};
+use super::cell::Task;
+use super::error::JoinError;
+use super::id::TaskId;
 
 /// Waits for a task's output, or for the reason why there is none. Dropping it detaches the task, which goes
 /// on.
@@ -56,26 +58,6 @@ impl<T> JoinHandle<T> {
     /// Something that can end the task and does not wait for it.
     pub fn abort_handle(&self) -> AbortHandle {
         AbortHandle { task: self.task.as_ref().map(|task| Rc::downgrade(task) as Weak<Task>) }
-    }
-}
-
-impl<T: 'static> JoinHandle<T> {
-    /// Calls `callback` with the output when the task has finished: not at once then, but after the tasks that are
-    /// ready before, like asyncio's `add_done_callback`. The callback runs as a task of its own; if the runtime ends
-    /// before, it is dropped.
-    ///
-    /// An output has one owner, so this takes the handle. To await the task too, or for a second callback, send the
-    /// output on from the first; an [`AbortHandle`] can be made before.
-    ///
-    /// # Panics
-    ///
-    /// Outside of a running runtime. A panic of `callback` is reported as that of any task without a handle.
-    #[track_caller]
-    pub fn on_done(self, callback: impl FnOnce(Result<T, JoinError>) + 'static) {
-        // Eager: it must be the task's joiner before the task can finish, to get its place in the queue then. If the
-        // task has finished, that place is the end of the queue now.
-        let options = Options { eager: !self.is_finished(), ..Options::here() };
-        drop(spawn_with(options, async move { callback(self.await) }));
     }
 }
 
@@ -127,7 +109,7 @@ impl<T> Future for JoinHandle<T> {
         }
         header.has_output.set(false);
         let output = task.body.take_output();
-        // Nothing of a user's is left in there.
+        // No user value remains in there.
         self.task = None;
         Poll::Ready(output)
     }

@@ -9,20 +9,23 @@
 //!                      └───────────── woken ─────── Idle
 //! ```
 //!
-//! A slot knows whether its task is scheduled; the task itself (`cell`) knows whether it has finished. The
-//! root future of `block_on` is scheduled in the same queue, in a slot of its own.
+//! `ready` knows whether a task is scheduled, and is all that a wake touches; the task itself (`cell`) knows whether it
+//! has finished. The root future of `block_on` is scheduled in the same queue, in a slot of its own.
 
-mod awaits;
+pub(crate) mod awaits;
 mod body;
 mod cell;
-mod error;
-mod header;
-mod info;
+pub(crate) mod error;
+pub(crate) mod header;
+pub(crate) mod id;
+pub(crate) mod info;
 mod join;
-pub mod locals;
+pub(crate) mod locals;
 mod options;
+pub(crate) mod ready;
 mod schedule;
 mod table;
+mod tree;
 mod vacancies;
 mod waker;
 
@@ -30,14 +33,14 @@ pub use awaits::{Awaits, note};
 pub(crate) use awaits::{put_back_noted, take_noted};
 pub(crate) use cell::Task;
 pub use error::{JoinError, report_unseen};
-pub(crate) use header::{Header, Origin};
-pub(crate) use info::Activity;
-pub use info::{State, TaskInfo, TaskTree};
+pub(crate) use header::{Activity, Header, Origin};
+pub use id::TaskId;
+pub use info::{State, TaskInfo};
 pub(crate) use join::set_discarding;
 pub use join::{AbortHandle, JoinHandle};
 pub use options::Options;
-pub(crate) use table::Tasks;
-pub use waker::TaskId;
+pub(crate) use schedule::Tasks;
+pub use tree::TaskTree;
 pub(crate) use waker::waker;
 
 /// Gives other tasks a turn: the future is ready when it is polled the second time, after every task that

@@ -1,82 +1,72 @@
 //! The table of tasks: a slot for each.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::future::pending;
 use std::rc::Rc;
 
 use crate::contain::drop_contained;
-use crate::inbox::{Inbox, MAX_SLOTS};
-use crate::mailbox::MAIL_SLOT;
-use crate::policy::Policy;
-use crate::registry::RuntimeId;
+use crate::remote::injector::INJECTOR_SLOT;
+use crate::remote::registry::Identity;
+use crate::remote::wakes::{MAX_SLOTS, Wakes};
 
 use super::body::Content;
-use super::info::Activity;
-use super::schedule::Schedule;
+use super::cell::Task;
+use super::header::{Activity, Header, Origin};
+use super::id::{ROOT, TaskId};
+use super::info::TaskInfo;
+use super::join;
+use super::ready::Ready;
 use super::vacancies::Vacancies;
-use super::{Header, Origin, Task, TaskId, join};
 
 /// A task of up to so many bytes stays in its slot when it has finished. A server spawns futures of few types, but many
 /// of each; where the next one is of the same type, it needs no allocation, and its memory is still in the cache.
 const SPARE_LEN: usize = 512;
 
-/// The slot of the future of `block_on`.
-pub(super) const ROOT: u32 = 0;
-
-/// All tasks of a runtime.
-pub(crate) struct Tasks {
-    runtime: RuntimeId,
-    pub(super) table: RefCell<Table>,
-    pub(super) schedule: Schedule,
+/// The tasks of a runtime, by slot.
+pub(crate) struct Table {
+    runtime: Identity,
+    ready: Ready,
+    slots: RefCell<Slots>,
 }
 
-pub(super) struct Table {
-    pub(super) slots: Vec<Slot>,
-    /// Slots without a task, other than the reserved ones.
-    vacant: Vacancies,
-    pub(super) ready: VecDeque<TaskId>,
-}
-
-#[derive(Default)]
-pub(super) struct Slot {
-    /// Counts the tasks that had this slot, so that a waker of one that is gone does not wake its successor.
-    pub(super) generation: u32,
-    /// In the ready queue, or with the policy.
-    pub(super) scheduled: bool,
-    /// There is a task, or, in the root's slot, a `block_on`.
-    alive: bool,
+struct Slots {
     /// In the root's slot one that stands for it, and is never polled itself. In a vacant slot the one that was there
     /// last, if its memory is worth keeping. If nobody else owns that one, it has no output any more: to drop it calls
-    /// nothing of a user's.
-    pub(super) task: Option<Rc<Task>>,
+    /// no user code.
+    tasks: Vec<Option<Rc<Task>>>,
+    /// Slots without a task, other than the reserved ones.
+    vacant: Vacancies,
 }
 
-impl Tasks {
-    pub(crate) fn new(runtime: RuntimeId, inbox: &Inbox, policy: Option<Box<dyn Policy>>) -> Self {
-        let mut table = Table { slots: Vec::new(), vacant: Vacancies::default(), ready: VecDeque::new() };
-        for reserved in [ROOT, MAIL_SLOT] {
-            let slot = table.add_slot(inbox);
+impl Table {
+    pub(crate) fn new(runtime: Identity, wakes: &Wakes) -> Self {
+        let slots = RefCell::new(Slots { tasks: Vec::new(), vacant: Vacancies::default() });
+        let table = Self { runtime, ready: Ready::new(runtime.number), slots };
+        for reserved in [ROOT, INJECTOR_SLOT] {
+            let slot = table.add_slot(&mut table.slots.borrow_mut(), wakes);
             debug_assert_eq!(slot, reserved);
         }
-        Self { runtime, table: RefCell::new(table), schedule: Schedule::new(policy) }
+        table
+    }
+
+    /// Which of them are ready.
+    #[inline]
+    pub(crate) fn ready(&self) -> &Ready {
+        &self.ready
     }
 
     /// Gives the root's slot to a new future and schedules it.
-    pub(crate) fn start_root(&self, origin: Origin) -> TaskId {
-        let mut table = self.table.borrow_mut();
-        table.slots[ROOT as usize].next_generation();
-        table.fill(ROOT, self.runtime, origin, true, pending::<()>()).header.id
+    pub(crate) fn begin_root(&self, origin: Origin) -> TaskId {
+        let id = self.ready.begin_root();
+        self.fill(&mut self.slots.borrow_mut(), id, origin, pending::<()>());
+        id
     }
 
     /// The future of `block_on` is gone.
     pub(crate) fn end_root(&self) {
-        let locals = {
-            let slot = &mut self.table.borrow_mut().slots[ROOT as usize];
-            slot.alive = false;
-            slot.task.as_ref().map(|root| root.header.take_locals())
-        };
-        drop_contained(locals);
+        self.ready.end_root();
+        let root = self.slots.borrow().tasks[ROOT as usize].clone();
+        drop_contained(root.map(|root| root.header.take_locals()));
     }
 
     /// Adds a task, and schedules it unless it is to be run at once.
@@ -87,54 +77,45 @@ impl Tasks {
     #[inline]
     pub(crate) fn insert<F: Future + 'static>(
         &self,
-        inbox: &Inbox,
+        wakes: &Wakes,
         origin: Origin,
         schedule: bool,
         future: F,
     ) -> Rc<Task<Content<F>>> {
-        let table = &mut *self.table.borrow_mut();
-        let slot = match table.vacant.take_lowest() {
+        let slots = &mut *self.slots.borrow_mut();
+        let slot = match slots.vacant.take_lowest() {
             Some(slot) => slot,
-            None => table.add_slot(inbox),
+            None => self.add_slot(slots, wakes),
         };
-        table.fill(slot, self.runtime, origin, schedule, future)
+        let id = self.ready.occupy(slot, schedule);
+        self.fill(slots, id, origin, future)
     }
 
-    /// Schedules a task, unless it already is, or is gone.
-    pub(crate) fn wake(&self, id: TaskId) {
-        let table = &mut *self.table.borrow_mut();
-        // In a vacant slot, the next task would be scheduled twice.
-        if let Some(slot) = table.slot(id).filter(|slot| slot.alive && !slot.scheduled) {
-            slot.scheduled = true;
-            table.ready.push_back(id);
-        }
+    /// A task that is there: the caller knows it from [`Ready`].
+    #[inline]
+    pub(super) fn task(&self, id: TaskId) -> Option<Rc<Task>> {
+        self.slots.borrow().tasks[id.slot()].clone()
     }
 
-    /// Schedules whatever task is in `slot`.
-    pub(crate) fn wake_slot(&self, slot: u32) {
-        let generation = self.table.borrow().slots.get(slot as usize).map(|slot| slot.generation);
-        if let Some(generation) = generation {
-            self.wake(TaskId::new(slot, generation));
-        }
-    }
-
-    /// Calls `f`, which is none of users' code, with what is known of a task that is still there.
+    /// Calls `f` with what is known of a task that is still there. `f` must not run user code.
     pub(crate) fn with_header<T>(&self, id: TaskId, f: impl FnOnce(&Header) -> T) -> Option<T> {
-        let mut table = self.table.borrow_mut();
-        let slot = table.slot(id).filter(|slot| slot.alive)?;
-        slot.task.as_ref().map(|task| f(&task.header))
+        if !self.ready.is_alive(id) {
+            return None;
+        }
+        let slots = self.slots.borrow();
+        slots.tasks[id.slot()].as_ref().map(|task| f(&task.header))
     }
 
-    /// Calls `f`, which is none of users' code, with each task that has not finished.
+    /// Calls `f` with each task that has not finished. `f` must not run user code.
     pub(crate) fn for_each(&self, mut f: impl FnMut(&Header, Activity)) {
-        for slot in self.table.borrow().slots.iter().filter(|slot| slot.alive) {
+        let slots = self.slots.borrow();
+        for (slot, is_scheduled) in self.ready.alive() {
             // In a shutdown, tasks that have finished keep their slots for a while.
-            if let Some(task) = slot.task.as_ref().filter(|task| !task.header.finished.get()) {
+            if let Some(task) = slots.tasks[slot].as_ref().filter(|task| !task.header.finished.get()) {
                 let header = &task.header;
-                f(
-                    header,
-                    if slot.scheduled { Activity::Ready } else { Activity::Waiting(header.waits_for()) },
-                );
+                let activity =
+                    if is_scheduled { Activity::Ready } else { Activity::Waiting(header.waits_for()) };
+                f(header, activity);
             }
         }
     }
@@ -143,16 +124,15 @@ impl Tasks {
     #[inline]
     pub(crate) fn forget(&self, task: Rc<Task>) {
         let header = &task.header;
-        let mut table = self.table.borrow_mut();
-        let slot = &mut table.slots[header.id.slot()];
-        slot.next_generation();
-        (slot.scheduled, slot.alive) = (false, false);
+        let slot = header.id.slot();
+        self.ready.vacate(slot);
+        let mut slots = self.slots.borrow_mut();
         if size_of_val(&*task) > SPARE_LEN {
-            // Not its last owner, so nothing of a user's is dropped here.
-            slot.task = None;
+            // Not its last owner, so no user value is dropped here.
+            slots.tasks[slot] = None;
         }
-        table.vacant.add(header.id.slot() as u32);
-        drop(table);
+        slots.vacant.add(slot as u32);
+        drop(slots);
         // With nothing borrowed any more.
         if let Some(locals) = header.take_locals() {
             drop_contained(locals);
@@ -164,18 +144,20 @@ impl Tasks {
 
     /// Drops the futures of all tasks, and of up to `late` that doing so spawns. `false`: there were more. `enter` is
     /// told whose future is dropped.
-    pub(crate) fn cancel_all(&self, late: usize, enter: impl Fn(TaskId)) -> bool {
+    pub(crate) fn cancel_all(
+        &self,
+        late: usize,
+        enter: impl Fn(TaskId),
+        describe: &dyn Fn(&Header) -> TaskInfo,
+    ) -> bool {
         let mut left = None;
         loop {
             // They keep their slots: the drops of futures may ask for the task-locals.
-            let tasks: Vec<_> = self
-                .table
-                .borrow()
-                .slots
-                .iter()
-                .filter(|slot| slot.alive)
-                .filter_map(|slot| slot.task.clone())
-                .collect();
+            let alive = self.ready.alive();
+            let tasks: Vec<_> = {
+                let slots = self.slots.borrow();
+                alive.into_iter().filter_map(|(slot, _)| slots.tasks[slot].clone()).collect()
+            };
             if tasks.is_empty() {
                 return true;
             }
@@ -183,7 +165,7 @@ impl Tasks {
             left = Some(left.map_or(late, |left: usize| left.saturating_sub(tasks.len())));
             for task in tasks {
                 enter(task.header.id);
-                task.cancel();
+                task.cancel(describe);
                 enter(TaskId::NONE);
                 // Its task-locals, and an output that nobody will take.
                 self.forget(task);
@@ -196,54 +178,35 @@ impl Tasks {
 
     /// Gives up on the tasks that are still there: they are never dropped.
     pub(crate) fn leak(&self) {
-        let Table { slots, .. } = &mut *self.table.borrow_mut();
-        slots.iter_mut().for_each(|slot| std::mem::forget(slot.task.take()));
-    }
-}
-
-impl Table {
-    #[inline]
-    pub(super) fn slot(&mut self, id: TaskId) -> Option<&mut Slot> {
-        self.slots.get_mut(id.slot()).filter(|slot| slot.generation == id.generation())
+        self.slots.borrow_mut().tasks.iter_mut().for_each(|task| std::mem::forget(task.take()));
     }
 
-    /// Puts a task in a slot that has none.
+    /// Puts a task in its slot.
     #[inline]
     fn fill<F: Future + 'static>(
-        &mut self,
-        slot: u32,
-        runtime: RuntimeId,
+        &self,
+        slots: &mut Slots,
+        id: TaskId,
         origin: Origin,
-        schedule: bool,
         future: F,
     ) -> Rc<Task<Content<F>>> {
-        let entry = &mut self.slots[slot as usize];
-        let id = TaskId::new(slot, entry.generation);
-        let spare = entry.task.take();
+        let place = &mut slots.tasks[id.slot()];
+        let spare = place.take();
         debug_assert!(
             spare.as_ref().is_none_or(|task| Rc::strong_count(task) > 1 || !task.header.has_output.get())
         );
-        let task = Task::new(runtime, id, origin, future, spare);
-        (entry.scheduled, entry.alive) = (schedule, true);
-        entry.task = Some(Rc::clone(&task) as Rc<Task>);
-        if schedule {
-            self.ready.push_back(id);
-        }
+        let task = Task::new(self.runtime, id, origin, future, spare);
+        *place = Some(Rc::clone(&task) as Rc<Task>);
         task
     }
 
-    fn add_slot(&mut self, inbox: &Inbox) -> u32 {
-        let slot = self.slots.len() as u32;
+    fn add_slot(&self, slots: &mut Slots, wakes: &Wakes) -> u32 {
+        let slot = slots.tasks.len() as u32;
         assert!(slot < MAX_SLOTS, "at most {MAX_SLOTS} tasks can be alive at once");
-        inbox.reserve(slot);
-        self.vacant.reserve(slot + 1);
-        self.slots.push(Slot::default());
+        wakes.reserve(slot);
+        slots.vacant.reserve(slot + 1);
+        slots.tasks.push(None);
+        self.ready.add_slot();
         slot
-    }
-}
-
-impl Slot {
-    fn next_generation(&mut self) {
-        self.generation = (self.generation + 1) % TaskId::GENERATIONS;
     }
 }

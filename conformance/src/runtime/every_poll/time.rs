@@ -7,7 +7,7 @@ use std::time::Duration;
 use carhop::spawn;
 use carhop::sync::{Mutex, Semaphore};
 use carhop::time::{Instant, Interval, interval, sleep, timeout, timeout_at};
-use runtime_core::{Nanos, timer, under_way};
+use runtime_core::{Nanos, sleep as timer, under_way};
 
 use super::{Probe, futures, yields};
 

@@ -13,19 +13,18 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::RawFd;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use crate::contain::{drop_contained, wake_contained};
-use crate::core::Core;
-use crate::op::{Op, Token};
-use crate::operations::Completer;
-use crate::reactor::Completion;
+use crate::errno::Errno;
+use crate::io::{Descriptor, Io};
+use crate::op::{Fd, Op, Token};
+use crate::operations::{Completer, Role};
 use crate::task::{Awaits, note};
 
 /// What has arrived, what is under way, and who waits for it.
-pub(super) struct Arrivals<Q> {
+pub(super) struct ReceiveSide<Q> {
     state: State,
     queue: Q,
     reader: Option<Waker>,
@@ -39,11 +38,11 @@ enum State {
     Armed(Token),
     Pausing,
     Ended,
-    Failed(i32),
+    Failed(Errno),
     Closed,
 }
 
-impl<Q: Queue> Arrivals<Q> {
+impl<Q: Queue> ReceiveSide<Q> {
     pub(super) fn new() -> Self {
         Self { state: State::Idle, queue: Q::default(), reader: None, unsettled: false }
     }
@@ -72,18 +71,18 @@ impl<T> Queue for VecDeque<T> {
 }
 
 /// The part of a socket that its operations in flight own together with it, and that takes what they bring.
-pub(super) trait Receiver: Completer + Sized + 'static {
+pub(super) trait Receiver: Completer<Descriptor> + Sized + 'static {
     /// Where what arrives is kept.
     type Queue: Queue;
 
-    fn core(&self) -> &Core;
+    fn io(&self) -> &Io;
 
-    fn incoming(&self) -> &RefCell<Arrivals<Self::Queue>>;
+    fn incoming(&self) -> &RefCell<ReceiveSide<Self::Queue>>;
 
     /// What it arrives on.
-    fn fd(&self) -> RawFd;
+    fn fd(&self) -> Fd;
 
-    /// The operation that brings it. Names no memory; its descriptor is open until the socket is dropped.
+    /// The operation that brings it.
     fn op(&self) -> Op;
 }
 
@@ -102,7 +101,7 @@ pub(super) fn poll<R: Receiver, T>(
         State::Ended | State::Closed => return Poll::Ready(Ok(None)),
         State::Failed(errno) => {
             incoming.state = State::Idle;
-            return Poll::Ready(Err(io::Error::from_raw_os_error(errno)));
+            return Poll::Ready(Err(errno.into()));
         }
         State::Idle => {
             incoming.state = State::Armed(arm(receiver)?);
@@ -118,28 +117,36 @@ pub(super) fn poll<R: Receiver, T>(
     Poll::Pending
 }
 
-/// Takes one result of the operation; `item` is what it brought.
-pub(super) fn arrived<R: Receiver>(
-    receiver: &Rc<R>,
-    completion: &Completion,
-    item: Option<<R::Queue as Queue>::Item>,
-) {
+/// What one result of the operation says.
+pub(super) enum News<T> {
+    /// Something arrived.
+    Item(T),
+    /// Nothing will arrive any more.
+    End,
+    /// The operation failed.
+    Failure(Errno),
+}
+
+/// Takes one result of the operation; `more` of them follow or not.
+#[inline]
+pub(super) fn arrived<R: Receiver>(receiver: &Rc<R>, news: News<<R::Queue as Queue>::Item>, more: bool) {
     let mut incoming = receiver.incoming().borrow_mut();
     if let State::Closed = incoming.state {
-        // `item` is dropped last, when nothing is borrowed any more.
+        // `news` is dropped last, when nothing is borrowed any more.
         return;
     }
+    let (item, ended) = match news {
+        News::Item(item) => (Some(item), State::Idle),
+        News::End => (None, State::Ended),
+        // A pause, or the end of the runtime: no news for a reader.
+        News::Failure(Errno::ECANCELED) => (None, State::Idle),
+        News::Failure(errno) => (None, State::Failed(errno)),
+    };
     if item.is_some() && !std::mem::replace(&mut incoming.unsettled, true) {
-        receiver.core().operations.settle_later(Rc::clone(receiver) as Rc<dyn Completer>);
+        receiver.io().operations().settle_later(Rc::clone(receiver) as Rc<dyn Completer<Descriptor>>);
     }
-    if !completion.more {
-        incoming.state = match completion.result {
-            // A pause, or the end of the runtime: no news for a reader.
-            errno if errno == -libc::ECANCELED => State::Idle,
-            errno if errno < 0 => State::Failed(-errno),
-            0 if item.is_none() => State::Ended,
-            _ => State::Idle,
-        };
+    if !more {
+        incoming.state = ended;
     }
     if let Some(item) = item {
         incoming.queue.push(item);
@@ -166,7 +173,7 @@ pub(super) fn settle<R: Receiver>(receiver: &R, too_much: impl FnOnce(&mut R::Qu
     let too_much = too_much(&mut incoming.queue);
     if let (State::Armed(token), true) = (incoming.state, too_much) {
         incoming.state = State::Pausing;
-        receiver.core().operations.cancel(token);
+        receiver.io().operations().cancel(token);
     }
 }
 
@@ -175,7 +182,7 @@ pub(super) fn settle<R: Receiver>(receiver: &R, too_much: impl FnOnce(&mut R::Qu
 pub(super) fn close<R: Receiver>(receiver: &R) {
     let mut incoming = receiver.incoming().borrow_mut();
     if let State::Armed(token) = std::mem::replace(&mut incoming.state, State::Closed) {
-        receiver.core().operations.cancel(token);
+        receiver.io().operations().cancel(token);
     }
     let unread = std::mem::take(&mut incoming.queue);
     let reader = incoming.reader.take();
@@ -185,8 +192,6 @@ pub(super) fn close<R: Receiver>(receiver: &R) {
 }
 
 fn arm<R: Receiver>(receiver: &Rc<R>) -> io::Result<Token> {
-    let completer = Rc::clone(receiver) as Rc<dyn Completer>;
-    // SAFETY: the operation names no memory. Its descriptor is open: the socket exists, for otherwise the state
-    // is `Closed` and nobody comes here; and the socket's drop cancels before it closes.
-    unsafe { receiver.core().start(receiver.op(), completer) }
+    let completer = Rc::clone(receiver) as Rc<dyn Completer<Descriptor>>;
+    receiver.io().start(receiver.op(), Role::Source, completer)
 }

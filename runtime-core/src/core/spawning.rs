@@ -2,12 +2,11 @@
 
 use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use crate::context;
-use crate::core::Core;
-use crate::mailbox::{Letter, Mailbox};
-use crate::task::{Header, JoinHandle, Options, Origin};
+use crate::remote::injector::Posted;
+use crate::task::{Header, JoinHandle, Options};
+
+use super::{Core, Origin};
 
 impl Core {
     #[inline]
@@ -16,8 +15,8 @@ impl Core {
         site: &'static Location<'static>,
         future: F,
     ) -> JoinHandle<F::Output> {
-        let task = self.tasks.insert(&self.inbox, self.origin(site), true, future);
-        if self.uses_locals.get() {
+        let task = self.tasks.insert(&self.wakes, self.origin(site), true, future);
+        if self.polls.uses_locals() {
             self.inherit_locals(&task.header);
         }
         JoinHandle::new(task)
@@ -30,12 +29,12 @@ impl Core {
     ) -> JoinHandle<F::Output> {
         let Options { name, priority, eager, inherit, site } = options;
         // What is spawned while the runtime is being dropped is dropped, too, and never polled.
-        let eager = eager && !self.closing.get();
-        let task = self.tasks.insert(&self.inbox, self.origin(site), !eager, future);
+        let eager = eager && self.io.is_open();
+        let task = self.tasks.insert(&self.wakes, self.origin(site), !eager, future);
         if name.is_some() || priority != Options::DEFAULT_PRIORITY {
             task.header.set_extras(name, priority);
         }
-        if inherit && self.uses_locals.get() {
+        if inherit && self.polls.uses_locals() {
             self.inherit_locals(&task.header);
         }
         if eager {
@@ -47,36 +46,32 @@ impl Core {
     /// Of a task that is about to be spawned.
     #[inline]
     fn origin(&self, site: &'static Location<'static>) -> Origin {
-        Origin { parent: self.current.get(), site, born: self.time.get() }
+        Origin { parent: self.polls.current(), site, born: self.polls.time() }
     }
 
     #[cold]
     fn inherit_locals(&self, child: &Header) {
         let locals =
-            self.tasks.with_header(self.current.get(), |parent| parent.with_locals(|own| own.clone()));
+            self.tasks.with_header(self.polls.current(), |parent| parent.with_locals(|own| own.clone()));
         child.with_locals(|own| *own = locals.flatten());
     }
 
-    /// Makes a task of each letter, so that each has a panic of its own.
-    pub(crate) fn deliver(&self) {
-        for letter in self.mailbox().take() {
-            self.accept(letter);
+    /// Makes a task of each closure that was posted, so that each has a panic of its own.
+    pub(super) fn spawn_posted(&self) {
+        for posted in self.injector.take() {
+            self.accept(posted);
         }
     }
 
-    pub(crate) fn accept(&self, Letter { site, call }: Letter) {
+    /// Makes a task of a closure.
+    pub(crate) fn accept(&self, Posted { site, call }: Posted) {
         drop(self.spawn_with(Options { site, ..Options::here() }, async move { call() }));
     }
 
-    /// Where other threads leave work.
-    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
-        self.mailbox.get_or_init(|| Arc::new(Mailbox::new(Arc::clone(&self.inbox))))
-    }
-
-    /// Brings the time up to date for what is spawned while no `block_on` runs.
+    /// Brings the time up to date for what is spawned while no step is under way.
     pub(crate) fn look_at_clock(&self) {
-        if context::try_with(|core| core.serial == self.serial) != Some(true) {
-            self.time.set(self.now());
+        if !self.io.is_running() {
+            self.polls.begin_step(self.now());
         }
     }
 }

@@ -37,7 +37,7 @@ const SEGMENTS: usize = 19;
 pub(crate) const MAX_SLOTS: u32 = 1 << (FIRST_SEGMENT_BITS as usize + SEGMENTS - 1);
 
 /// Wakes from other threads, on their way to the loop.
-pub(crate) struct Inbox {
+pub(crate) struct Wakes {
     /// The slot that was woken last.
     newest: CachePadded<AtomicU32>,
     /// The loop waits inside its reactor, or is about to.
@@ -56,7 +56,7 @@ struct Link {
     next: AtomicU32,
 }
 
-impl Inbox {
+impl Wakes {
     pub(crate) fn new() -> Self {
         Self {
             newest: CachePadded::new(AtomicU32::new(NONE)),
@@ -173,9 +173,9 @@ fn place(slot: u32) -> (usize, usize) {
 mod tests {
     use super::*;
 
-    fn drained(inbox: &Inbox) -> Vec<u32> {
+    fn drained(wakes: &Wakes) -> Vec<u32> {
         let mut slots = Vec::new();
-        inbox.drain(|slot| slots.push(slot));
+        wakes.drain(|slot| slots.push(slot));
         slots
     }
 
@@ -191,28 +191,28 @@ mod tests {
 
     #[test]
     fn wakes_arrive_once_and_in_order() {
-        let inbox = Inbox::new();
-        (0..300).for_each(|slot| inbox.reserve(slot));
+        let wakes = Wakes::new();
+        (0..300).for_each(|slot| wakes.reserve(slot));
         for slot in [7, 200, 0, 7, 64, 200] {
-            inbox.wake(slot);
+            wakes.wake(slot);
         }
-        assert_eq!(drained(&inbox), [7, 200, 0, 64]);
-        inbox.wake(7);
-        assert_eq!(drained(&inbox), [7]);
-        assert_eq!(drained(&inbox), []);
+        assert_eq!(drained(&wakes), [7, 200, 0, 64]);
+        wakes.wake(7);
+        assert_eq!(drained(&wakes), [7]);
+        assert_eq!(drained(&wakes), []);
     }
 
     #[test]
     fn a_wake_of_a_slot_that_never_was_is_ignored() {
-        let inbox = Inbox::new();
-        inbox.reserve(0);
-        inbox.wake(64);
-        inbox.wake(NONE);
-        assert_eq!(drained(&inbox), []);
+        let wakes = Wakes::new();
+        wakes.reserve(0);
+        wakes.wake(64);
+        wakes.wake(NONE);
+        assert_eq!(drained(&wakes), []);
     }
 }
 
-/// `RUSTFLAGS="--cfg loom" cargo test -p runtime-core --lib --release inbox`
+/// `RUSTFLAGS="--cfg loom" cargo test -p runtime-core --lib --release remote`
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
@@ -231,16 +231,16 @@ mod model {
     /// A loop that sleeps until each of `slots` was woken. A lost wake is a deadlock, which loom reports.
     fn loop_sees_all(slots: &'static [u32]) {
         let bell = LoomArc::new(Notify::new());
-        let inbox = LoomArc::new(Inbox::new());
-        inbox.set_unparker(Arc::new(Bell(bell.clone())));
-        slots.iter().for_each(|&slot| inbox.reserve(slot));
+        let wakes = LoomArc::new(Wakes::new());
+        wakes.set_unparker(Arc::new(Bell(bell.clone())));
+        slots.iter().for_each(|&slot| wakes.reserve(slot));
         for &slot in slots {
-            let inbox = inbox.clone();
-            thread::spawn(move || inbox.wake(slot));
+            let wakes = wakes.clone();
+            thread::spawn(move || wakes.wake(slot));
         }
         let mut missing = slots.to_vec();
         loop {
-            inbox.drain(|slot| {
+            wakes.drain(|slot| {
                 if let Some(at) = missing.iter().position(|&s| s == slot) {
                     missing.swap_remove(at);
                 }
@@ -248,10 +248,10 @@ mod model {
             if missing.is_empty() {
                 break;
             }
-            if inbox.fall_asleep() {
+            if wakes.fall_asleep() {
                 bell.wait();
             }
-            inbox.stay_awake();
+            wakes.stay_awake();
         }
     }
 
@@ -273,26 +273,26 @@ mod model {
     fn a_second_wake_of_the_same_slot_is_not_lost() {
         check(|| {
             let bell = LoomArc::new(Notify::new());
-            let inbox = LoomArc::new(Inbox::new());
-            inbox.set_unparker(Arc::new(Bell(bell.clone())));
+            let wakes = LoomArc::new(Wakes::new());
+            wakes.set_unparker(Arc::new(Bell(bell.clone())));
             let written = LoomArc::new((AtomicU32::new(0), AtomicU32::new(0)));
-            inbox.reserve(0);
+            wakes.reserve(0);
             for first in [true, false] {
-                let (inbox, written) = (inbox.clone(), written.clone());
+                let (wakes, written) = (wakes.clone(), written.clone());
                 thread::spawn(move || {
                     let place = if first { &written.0 } else { &written.1 };
                     place.store(1, Ordering::Relaxed);
-                    inbox.wake(0);
+                    wakes.wake(0);
                 });
             }
             let mut sum = 0;
             while sum < 2 {
-                inbox.drain(|_| sum = written.0.load(Ordering::Relaxed) + written.1.load(Ordering::Relaxed));
+                wakes.drain(|_| sum = written.0.load(Ordering::Relaxed) + written.1.load(Ordering::Relaxed));
                 if sum < 2 {
-                    if inbox.fall_asleep() {
+                    if wakes.fall_asleep() {
                         bell.wait();
                     }
-                    inbox.stay_awake();
+                    wakes.stay_awake();
                 }
             }
         });

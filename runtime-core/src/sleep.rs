@@ -1,4 +1,4 @@
-//! Timers.
+//! Waiting for a time.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use timers::Key;
 
-use crate::clock::Nanos;
+use crate::clock::{self, Nanos};
 use crate::contain::drop_contained;
+use crate::context;
 use crate::core::Core;
+use crate::remote::registry::Serial;
 use crate::task::{Awaits, note};
-use crate::{context, sys};
 
-/// The time of the runtime that runs on this thread; without one, `CLOCK_MONOTONIC`.
+/// The time of the runtime that runs on this thread; without one, that of [`clock::monotonic`].
 pub fn now() -> Nanos {
-    context::try_with(|core| core.now()).unwrap_or_else(sys::now)
+    context::try_with(|core| core.now()).unwrap_or_else(clock::monotonic)
 }
 
 /// Ready once its deadline has passed: never early, and never in its first poll.
@@ -31,7 +32,7 @@ pub fn now() -> Nanos {
 pub struct Sleep {
     deadline: Nanos,
     /// Where it is in which runtime's wheel. The wheel forgets the key when the timer fires.
-    timer: Option<(u64, Key)>,
+    timer: Option<(Serial, Key)>,
 }
 
 impl Sleep {
@@ -60,18 +61,17 @@ impl Sleep {
     /// needed any more.
     #[inline]
     fn register(&mut self, core: &Core, waker: Waker) -> (Poll<()>, Option<Waker>) {
-        if self.timer.is_some_and(|(serial, _)| serial != core.serial) {
+        if self.timer.is_some_and(|(serial, _)| serial != core.serial()) {
             // It was polled in another runtime before.
             self.cancel();
         }
-        let mut wheel = core.timers.borrow_mut();
         match self.timer {
-            Some((_, key)) => match wheel.get_mut(key) {
-                Some(registered) => (Poll::Pending, Some(std::mem::replace(registered, waker))),
-                None => (Poll::Ready(()), Some(waker)),
+            Some((_, key)) => match core.timers().replace(key, waker) {
+                Ok(former) => (Poll::Pending, Some(former)),
+                Err(unused) => (Poll::Ready(()), Some(unused)),
             },
             None => {
-                self.timer = Some((core.serial, wheel.insert(self.deadline.0, waker)));
+                self.timer = Some((core.serial(), core.timers().insert(self.deadline, waker)));
                 (Poll::Pending, None)
             }
         }
@@ -80,7 +80,7 @@ impl Sleep {
     #[inline]
     fn cancel(&mut self) {
         let Some((serial, key)) = self.timer.take() else { return };
-        let waker = context::with_serial(serial, |core| core.timers.borrow_mut().remove(key)).flatten();
+        let waker = context::with_serial(serial, |core| core.timers().remove(key)).flatten();
         // Here, with nothing borrowed: it may be a user's own.
         if let Some(waker) = waker {
             drop_contained(waker);

@@ -5,77 +5,18 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
-use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 
 use crate::contain::{drop_contained, wake_contained};
-use crate::context;
-use crate::core::Core;
-use crate::task::{Awaits, note};
 
-/// Waits until every operation that has been asked to end before the first poll has ended: those that were cancelled,
-/// and closes of descriptors, also of connections that came with the last completions of a cancelled accept. What is
-/// asked to end later does not delay it. Dropping the future changes nothing.
-///
-/// # Panics
-///
-/// Polling it panics outside of a running runtime.
-pub fn operations_ended() -> OperationsEnded {
-    OperationsEnded { wait: None }
-}
-
-/// See [`operations_ended`].
-#[must_use]
-pub struct OperationsEnded {
-    /// From the first poll on.
-    wait: Option<(Rc<Core>, Key)>,
-}
-
-/// The last epoch that is waited for, and the number of the wait.
-type Key = (u64, u64);
-
-impl Future for OperationsEnded {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Cloned before anything is looked at: it may be a user's own.
-        let waker = cx.waker().clone();
-        if self.wait.is_none() {
-            let core = context::with("waiting for operations to end", Rc::clone);
-            let Some(key) = core.operations.endings.snapshot() else {
-                drop_contained(waker);
-                return Poll::Ready(());
-            };
-            self.wait = Some((core, key));
-        }
-        let Some((core, key)) = &self.wait else { unreachable!("it was set above") };
-        let endings = &core.operations.endings;
-        if endings.is_over(key.0) {
-            drop_contained(waker);
-            return Poll::Ready(());
-        }
-        let replaced = endings.waits.borrow_mut().insert(*key, waker);
-        drop_contained(replaced);
-        note(Awaits::Named("the end of operations"));
-        Poll::Pending
-    }
-}
-
-impl Drop for OperationsEnded {
-    fn drop(&mut self) {
-        if let Some((core, key)) = self.wait.take() {
-            let waker = core.operations.endings.waits.borrow_mut().remove(&key);
-            drop_contained(waker);
-        }
-    }
-}
+/// A wait: the last epoch that is waited for, and the number of the wait.
+pub(crate) type Wait = (u64, u64);
 
 /// The ending operations of one runtime.
 #[derive(Default)]
-pub(crate) struct Endings {
+pub(crate) struct Quiesce {
     epochs: RefCell<Epochs>,
-    waits: RefCell<BTreeMap<Key, Waker>>,
+    waits: RefCell<BTreeMap<Wait, Waker>>,
     /// Counts the waits.
     numbers: Cell<u64>,
     /// The epoch of the ending operation whose completion is being handed out. What that causes to end belongs to it,
@@ -96,8 +37,8 @@ impl Default for Epochs {
     }
 }
 
-impl Endings {
-    /// An operation has been asked to end. Returns its epoch, for [`Endings::hand_out`].
+impl Quiesce {
+    /// An operation has been asked to end. Returns its epoch, for [`Quiesce::hand_out`].
     pub(crate) fn begin(&self) -> u64 {
         let epochs = &mut *self.epochs.borrow_mut();
         let epoch = self.heir_of.get().unwrap_or(epochs.present());
@@ -118,8 +59,24 @@ impl Endings {
         }
     }
 
+    /// Leaves the waker of a wait, unless it is over: then it gives the waker back.
+    pub(crate) fn wait(&self, wait: Wait, waker: Waker) -> Result<(), Waker> {
+        if self.is_over(wait.0) {
+            return Err(waker);
+        }
+        let replaced = self.waits.borrow_mut().insert(wait, waker);
+        drop_contained(replaced);
+        Ok(())
+    }
+
+    /// Nobody waits any more.
+    pub(crate) fn give_up(&self, wait: Wait) {
+        let waker = self.waits.borrow_mut().remove(&wait);
+        drop_contained(waker);
+    }
+
     /// What to wait for, if anything is ending.
-    fn snapshot(&self) -> Option<Key> {
+    pub(crate) fn snapshot(&self) -> Option<Wait> {
         let last = self.epochs.borrow_mut().conclude()?;
         self.numbers.set(self.numbers.get() + 1);
         Some((last, self.numbers.get()))
@@ -170,28 +127,28 @@ mod tests {
 
     #[test]
     fn a_wait_is_over_when_all_epochs_up_to_its_own_are() {
-        let endings = Endings::default();
-        assert_eq!(endings.snapshot(), None);
-        let a = endings.begin();
-        let (first, number) = endings.snapshot().unwrap();
+        let quiesce = Quiesce::default();
+        assert_eq!(quiesce.snapshot(), None);
+        let a = quiesce.begin();
+        let (first, number) = quiesce.snapshot().unwrap();
         assert_eq!((first, number), (a, 1));
         // Nothing has begun since: the same epoch again.
-        assert_eq!(endings.snapshot(), Some((a, 2)));
-        let b = endings.begin();
-        let (second, _) = endings.snapshot().unwrap();
+        assert_eq!(quiesce.snapshot(), Some((a, 2)));
+        let b = quiesce.begin();
+        let (second, _) = quiesce.snapshot().unwrap();
         assert_eq!(second, b);
-        let c = endings.begin();
-        endings.hand_out(b, true, || ());
-        assert!(!endings.is_over(first) && !endings.is_over(second));
+        let c = quiesce.begin();
+        quiesce.hand_out(b, true, || ());
+        assert!(!quiesce.is_over(first) && !quiesce.is_over(second));
         // What the end of `a` brings about belongs to it.
         let mut heir = None;
-        endings.hand_out(a, false, || heir = Some(endings.begin()));
-        endings.hand_out(a, true, || ());
+        quiesce.hand_out(a, false, || heir = Some(quiesce.begin()));
+        quiesce.hand_out(a, true, || ());
         assert_eq!(heir, Some(a));
-        assert!(!endings.is_over(first) && !endings.is_over(second));
-        endings.hand_out(a, true, || ());
-        assert!(endings.is_over(first) && endings.is_over(second) && !endings.is_over(c));
-        endings.hand_out(c, true, || ());
-        assert_eq!(endings.snapshot(), None);
+        assert!(!quiesce.is_over(first) && !quiesce.is_over(second));
+        quiesce.hand_out(a, true, || ());
+        assert!(quiesce.is_over(first) && quiesce.is_over(second) && !quiesce.is_over(c));
+        quiesce.hand_out(c, true, || ());
+        assert_eq!(quiesce.snapshot(), None);
     }
 }
