@@ -52,7 +52,7 @@ fn backends(only: Option<Backend>) -> (Backend, Vec<Backend>) {
 }
 
 fn can_be_had(backend: Backend) -> bool {
-    let started = backend.start();
+    let started = backend.start(1);
     if let Err(refusal) = &started {
         eprintln!("skipped: {backend}: {refusal}");
     }

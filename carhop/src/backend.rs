@@ -9,6 +9,7 @@ use crate::report::BackendRefusal;
 
 /// What the event loop stands on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Backend {
     /// io_uring where it is linked and the machine offers it, else epoll.
     #[default]
@@ -17,6 +18,10 @@ pub enum Backend {
     Epoll,
     /// `io_uring(7)`.
     Uring,
+    /// No kernel: virtual time, and a network in memory. Never chosen by `Auto`.
+    Sim,
+    /// A reactor that the program brought ([`Builder::reactor`](crate::Builder::reactor)).
+    Custom,
 }
 
 impl Backend {
@@ -34,6 +39,8 @@ impl Backend {
             Backend::Auto => "auto",
             Backend::Epoll => "epoll",
             Backend::Uring => "uring",
+            Backend::Sim => "sim",
+            Backend::Custom => "custom",
         }
     }
 
@@ -50,6 +57,8 @@ impl Backend {
                 Ok(reactor) => Ok(Box::new(reactor)),
                 Err(error) => Err(BackendRefusal::of_uring(&error)),
             },
+            #[cfg(feature = "sim")]
+            Backend::Sim => Ok(Box::new(reactor_sim::SimReactor::alone())),
             other => Err(BackendRefusal::not_linked(other)),
         }
     }
@@ -61,6 +70,8 @@ impl fmt::Display for Backend {
             Backend::Auto => "auto",
             Backend::Epoll => "epoll",
             Backend::Uring => "io_uring",
+            Backend::Sim => "the simulator",
+            Backend::Custom => "a reactor of the program's own",
         })
     }
 }
@@ -73,6 +84,7 @@ impl FromStr for Backend {
             "auto" => Ok(Backend::Auto),
             "epoll" => Ok(Backend::Epoll),
             "uring" | "io_uring" => Ok(Backend::Uring),
+            "sim" => Ok(Backend::Sim),
             _ => Err(UnknownBackend { name: name.to_owned() }),
         }
     }
@@ -86,7 +98,7 @@ pub struct UnknownBackend {
 
 impl fmt::Display for UnknownBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown backend `{}`: expected `auto`, `epoll` or `uring`", self.name)
+        write!(f, "unknown backend `{}`: expected `auto`, `epoll`, `uring` or `sim`", self.name)
     }
 }
 

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use runtime_core::incident::Incident;
 use runtime_core::policy::Policy;
-use runtime_core::task::TaskTree;
-use runtime_core::{Config, JoinHandle, Reactor};
+use runtime_core::{Config, Reactor};
 
 use crate::backend::Backend;
-use crate::handle::Handle;
 use crate::report::BackendReport;
+use crate::runtime::Runtime;
 
 /// The environment variable with which a user chooses the backend of a program that leaves it open.
 const VARIABLE: &str = "CARHOP_BACKEND";
@@ -168,6 +167,15 @@ impl Builder {
         self
     }
 
+    /// Has the runtime stand on a reactor of the program's own rather than on a [`Backend`]: a simulated network that it
+    /// shares with others, say, or what a test has written. See [`reactor`](crate::reactor) for the contract.
+    ///
+    /// What concerns a reactor alone (the backend, and the number of threads for blocking work) is the program's to choose
+    /// then.
+    pub fn reactor<R: Reactor + 'static>(self, reactor: R) -> ReactorBuilder<R> {
+        ReactorBuilder { builder: self, reactor }
+    }
+
     /// Makes the runtime.
     ///
     /// # Errors
@@ -181,12 +189,55 @@ impl Builder {
     /// If 65,536 runtimes are alive in the process.
     #[track_caller]
     pub fn build(mut self) -> Result<Runtime, BuildError> {
+        self.debug();
+        let (reactor, report) = choose(self.backend, self.blocking_threads.0)?;
+        start(reactor, &self.config, report)
+    }
+}
+
+impl Builder {
+    /// Does what the environment asks of every program.
+    fn debug(&mut self) {
         if self.config.slow_poll.is_none() && std::env::var_os(DEBUG).is_some_and(|value| value == "1") {
             self.config.slow_poll = Some(SLOW);
         }
-        let (reactor, report) = choose(self.backend, self.blocking_threads.0)?;
-        let core = runtime_core::Runtime::new(reactor, &self.config);
-        Ok(Runtime { core: core.map_err(|error| BuildError(error.to_string()))?, report })
+    }
+}
+
+/// Makes a runtime on a reactor of the program's own; see [`Builder::reactor`].
+pub struct ReactorBuilder<R> {
+    builder: Builder,
+    reactor: R,
+}
+
+impl<R: Reactor + 'static> ReactorBuilder<R> {
+    /// Makes the runtime.
+    ///
+    /// # Errors
+    ///
+    /// If there is no memory for the receive buffers, there are to be none, or one has 4 GiB or more.
+    ///
+    /// # Panics
+    ///
+    /// If 65,536 runtimes are alive in the process.
+    #[track_caller]
+    pub fn build(mut self) -> Result<Runtime, BuildError> {
+        self.builder.debug();
+        let report = BackendReport::new(Backend::Custom, "the program brought it".to_owned(), Vec::new());
+        start(Box::new(self.reactor), &self.builder.config, report)
+    }
+}
+
+impl<R> fmt::Debug for ReactorBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReactorBuilder({:?})", self.builder)
+    }
+}
+
+fn start(reactor: Box<dyn Reactor>, config: &Config, report: BackendReport) -> Result<Runtime, BuildError> {
+    match runtime_core::Runtime::new(reactor, config) {
+        Ok(core) => Ok(Runtime::on(core, report)),
+        Err(error) => Err(BuildError(error.to_string())),
     }
 }
 
@@ -239,83 +290,3 @@ impl fmt::Display for BuildError {
 }
 
 impl std::error::Error for BuildError {}
-
-/// A single-threaded event loop.
-///
-/// Like asyncio's `Runner`, it runs one future after the other, and what they spawned goes on with the next. A thread
-/// may own several, and runs one at a time.
-///
-/// ```
-/// use carhop::Runtime;
-/// use std::thread;
-///
-/// let runtime = Runtime::new()?;
-/// let task = runtime.spawn(async { 6 * 7 });
-/// let handle = runtime.handle();
-/// thread::spawn(move || handle.post(|| println!("on the loop's thread")).unwrap()).join().unwrap();
-/// assert_eq!(runtime.block_on(task).unwrap(), 42);
-/// # Ok::<(), carhop::BuildError>(())
-/// ```
-///
-/// Dropping it drops all its tasks, cancels what they had in flight and closes their sockets.
-#[derive(Debug)]
-pub struct Runtime {
-    core: runtime_core::Runtime,
-    report: BackendReport,
-}
-
-impl Runtime {
-    /// A runtime as [`Builder::new`] makes it.
-    ///
-    /// # Errors
-    ///
-    /// See [`Builder::build`].
-    ///
-    /// # Panics
-    ///
-    /// If 65,536 runtimes are alive in the process.
-    #[track_caller]
-    pub fn new() -> Result<Self, BuildError> {
-        Builder::new().build()
-    }
-
-    /// Runs the loop until `future` is ready, and returns its output. Tasks that have not finished by then
-    /// wait for the next `block_on`.
-    ///
-    /// # Panics
-    ///
-    /// If a runtime is already running on this thread; in a child process that `fork` made; with what
-    /// `future` panics. The runtime can be used again after that.
-    #[track_caller]
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.core.block_on(future)
-    }
-
-    /// Adds a task, which is first polled within [`Runtime::block_on`]. Inside of that, use
-    /// [`spawn`](crate::spawn).
-    ///
-    /// # Panics
-    ///
-    /// If 2^24 tasks are alive.
-    #[track_caller]
-    pub fn spawn<F: Future + 'static>(&self, future: F) -> JoinHandle<F::Output> {
-        self.core.spawn(future)
-    }
-
-    /// Hands work to it, from any thread, also before the first [`Runtime::block_on`]. Inside of that, there is
-    /// [`Handle::current`].
-    pub fn handle(&self) -> Handle {
-        Handle(self.core.handle())
-    }
-
-    /// All its tasks, and what they wait for. Inside of [`Runtime::block_on`], use
-    /// [`task::tasks`](crate::task::tasks).
-    pub fn tasks(&self) -> TaskTree {
-        self.core.tasks()
-    }
-
-    /// Which backend this runtime uses, why, and what was tried before.
-    pub fn backend(&self) -> &BackendReport {
-        &self.report
-    }
-}

@@ -19,7 +19,7 @@
 //! say what is linked at all. Nothing else in the program changes.
 #![forbid(unsafe_code)]
 
-#[cfg(not(any(feature = "epoll", feature = "uring")))]
+#[cfg(not(any(feature = "epoll", feature = "uring", feature = "sim")))]
 compile_error!(
     "carhop has no backend: enable the feature `epoll`, `uring` or both, for instance with \
      `carhop = { version = \"0.1\", features = [\"epoll\"] }` or `--features epoll` on the command line"
@@ -27,12 +27,17 @@ compile_error!(
 
 mod backend;
 mod builder;
+pub mod fs;
 mod handle;
 pub mod incident;
 pub mod net;
 pub mod policy;
+pub mod reactor;
 mod report;
+mod runtime;
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod sync;
 pub mod task;
 pub mod time;
@@ -41,10 +46,11 @@ pub mod time;
 pub mod __private;
 
 pub use backend::{Backend, UnknownBackend};
-pub use builder::{BuildError, Builder, Runtime, run};
+pub use builder::{BuildError, Builder, ReactorBuilder, run};
 pub use handle::{Handle, RemoteJoinHandle};
 pub use macros::{main, test};
 pub use report::{BackendRefusal, BackendReport};
+pub use runtime::Runtime;
 pub use runtime_core::RuntimeGone;
 pub use task::{JoinError, JoinHandle, call_at, call_later, defer, spawn, yield_now};
 

@@ -36,7 +36,7 @@ impl BackendReport {
         &self.why
     }
 
-    /// What was tried before and is not to be had.
+    /// What was tried before and is unavailable.
     pub fn refusals(&self) -> &[BackendRefusal] {
         &self.refusals
     }
@@ -82,7 +82,10 @@ impl BackendRefusal {
     }
 
     pub(crate) fn not_linked(backend: Backend) -> Self {
-        let text = format!("this program was built without carhop's feature `{}`.", backend.name());
+        let text = match backend {
+            Backend::Custom => "only Builder::reactor can bring one.".to_owned(),
+            linked => format!("this program was built without carhop's feature `{}`.", linked.name()),
+        };
         Self { backend, errno: None, text }
     }
 

@@ -308,7 +308,7 @@ mod tests {
         let expected = quote! {
             ::core::compile_error! { "`#[carhop::test]` needs an `async fn`" }
             ::core::compile_error! { "a function with `#[carhop::test]` cannot take parameters" }
-            ::core::compile_error! { "unknown option `flavor`: expected `backend` or `crate`" }
+            ::core::compile_error! { "unknown option `flavor`: expected `backend`, `sim` or `crate`" }
             #[::core::prelude::v1::test]
             #[ignore]
             pub fn answers() {

@@ -21,9 +21,11 @@ impl Parse for Options {
             let name: TokenTree = input.parse()?;
             match name.to_string().as_str() {
                 "backend" => set(&mut backend, &name, parse_backend(&parse_value(input, &name)?)?)?,
+                // Short for `backend = "sim"`.
+                "sim" => set(&mut backend, &name, Ident::new("Sim", name.span()))?,
                 "crate" => set(&mut krate, &name, parse_crate(&parse_value(input, &name)?)?)?,
                 other => {
-                    let message = format!("unknown option `{other}`: expected `backend` or `crate`");
+                    let message = format!("unknown option `{other}`: expected `backend`, `sim` or `crate`");
                     return Err(Error::new(name.span(), message));
                 }
             }
@@ -56,8 +58,9 @@ fn parse_backend(value: &LitStr) -> Result<Ident> {
         "auto" => "Auto",
         "epoll" => "Epoll",
         "uring" => "Uring",
+        "sim" => "Sim",
         other => {
-            let message = format!("unknown backend `{other}`: expected `auto`, `epoll` or `uring`");
+            let message = format!("unknown backend `{other}`: expected `auto`, `epoll`, `uring` or `sim`");
             return Err(Error::new(value.span(), message));
         }
     };
@@ -98,9 +101,15 @@ mod tests {
 
     #[test]
     fn every_backend_has_a_name() {
-        for (name, variant) in [("auto", "Auto"), ("epoll", "Epoll"), ("uring", "Uring")] {
+        for (name, variant) in [("auto", "Auto"), ("epoll", "Epoll"), ("uring", "Uring"), ("sim", "Sim")] {
             assert_eq!(parsed(&format!("backend = {name:?}")).1.as_deref(), Some(variant));
         }
+    }
+
+    #[test]
+    fn the_simulator_has_a_short_name() {
+        assert_eq!(parsed("sim").1.as_deref(), Some("Sim"));
+        assert_eq!(refused(r#"sim, backend = "epoll""#).1, "option `backend` is given twice");
     }
 
     #[test]
@@ -119,14 +128,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused_where_it_stands() {
-        let unknown_backend = "unknown backend `kqueue`: expected `auto`, `epoll` or `uring`";
+        let unknown_backend = "unknown backend `kqueue`: expected `auto`, `epoll`, `uring` or `sim`";
         assert_eq!(refused(r#"backend = "kqueue""#), said("\"kqueue\"", unknown_backend));
 
-        let unknown_option = "unknown option `flavor`: expected `backend` or `crate`";
+        let unknown_option = "unknown option `flavor`: expected `backend`, `sim` or `crate`";
         assert_eq!(refused(r#"flavor = "multi_thread""#), said("flavor", unknown_option));
         assert_eq!(refused(r#"crate = "c", flavor"#), said("flavor", unknown_option));
 
-        let unnamed = "unknown option `\"uring\"`: expected `backend` or `crate`";
+        let unnamed = "unknown option `\"uring\"`: expected `backend`, `sim` or `crate`";
         assert_eq!(refused(r#""uring""#), said("\"uring\"", unnamed));
 
         let path = "`my carhop` is not the path of a crate or module";

@@ -12,7 +12,6 @@
 
 use std::fmt;
 use std::mem;
-use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,13 +21,13 @@ use crate::call::{Call, Job};
 use crate::contain::{contain, drop_contained, wake_contained};
 use crate::context;
 use crate::errno::Errno;
+use crate::handle::Handle;
 use crate::io::Descriptor;
 use crate::op::{Completion, Op};
 use crate::operations::{Completer, Role};
 use crate::process::Process;
 use crate::reactor::Wait;
-use crate::remote::injector::{Injector, Posted};
-use crate::task::{Awaits, JoinError, note, report_unseen};
+use crate::task::{Awaits, JoinError, note};
 
 /// Calls `f` on another thread and returns a handle to await what it returns. For what blocks: files, look-ups, locks
 /// of other threads, libraries that know no `await`. Like asyncio's `to_thread` and `run_in_executor`.
@@ -62,7 +61,7 @@ where
     io.assert_same_process();
     let work = Arc::new(Work {
         state: Mutex::new(State::Queued(Box::new(f), Awaiter::Handle(None))),
-        injector: Arc::clone(core.injector()),
+        handle: Handle::of(&core),
         process: Process::current(),
     });
     let job = {
@@ -91,7 +90,7 @@ pub struct BlockingHandle<T> {
 struct Work<T> {
     state: Mutex<State<T>>,
     /// Where a panic that nobody will be told of otherwise is reported.
-    injector: Arc<Injector>,
+    handle: Handle,
     /// In a forked child, a thread that is not there may hold the lock.
     process: Process,
 }
@@ -241,13 +240,7 @@ impl<T> Work<T> {
     fn drop_unseen(&self, answer: Result<T, JoinError>) {
         match answer {
             Ok(value) => drop_contained(value),
-            Err(error) if error.is_panic() => {
-                // On the loop's thread or, if the runtime is gone, here.
-                let unseen = Unseen(Some(error));
-                let posted = Posted { call: Box::new(move || drop(unseen)), site: Location::caller() };
-                drop(self.injector.post(posted));
-            }
-            Err(_) => {}
+            Err(error) => self.handle.report_unseen(error),
         }
     }
 
@@ -291,14 +284,5 @@ impl Completer<Descriptor> for Queued {
 impl Drop for Queued {
     fn drop(&mut self) {
         self.0.give_up(JoinError::cancelled());
-    }
-}
-
-/// The error of a closure whose handle is gone. Reported where it is dropped.
-struct Unseen(Option<JoinError>);
-
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        self.0.take().into_iter().for_each(report_unseen);
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::context;
 use crate::core::Core;
 use crate::remote::injector::{Injector, Posted};
+use crate::task::{JoinError, report_unseen};
 
 /// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
 #[derive(Clone)]
@@ -56,6 +57,15 @@ impl Handle {
         }
     }
 
+    /// Has the runtime report a panic that nobody will be told of otherwise. If it is gone, it is reported here. Other
+    /// errors are dropped.
+    pub fn report_unseen(&self, error: JoinError) {
+        if error.is_panic() {
+            let unseen = Unseen(Some(error));
+            let _ = self.post(move || drop(unseen));
+        }
+    }
+
     fn is_of(&self, core: &Core) -> bool {
         Arc::ptr_eq(&self.injector, core.injector())
     }
@@ -69,6 +79,15 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Handle({})", if self.is_closed() { "closed" } else { "open" })
+    }
+}
+
+/// The error of a task whose handle is gone. Reported where it is dropped.
+struct Unseen(Option<JoinError>);
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(report_unseen);
     }
 }
 

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use std::pin::pin;
 use std::rc::Rc;
 
-use runtime_core::task_locals::{self, Value};
+use runtime_core::task_locals::{self as locals, Value};
 
 /// Declares task-locals: `static`s of which each task has a value of its own, like asyncio's `contextvars`.
 ///
