@@ -254,3 +254,6 @@ fn make(call: Prepared) -> Answer {
         Answer::failed(Errno::EIO)
     })
 }
+
+#[cfg(test)]
+mod tests;
