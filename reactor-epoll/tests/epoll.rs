@@ -5,20 +5,28 @@ mod rig;
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rig::{CHUNK_LEN, CHUNKS, Rig, bytes, results};
-use runtime_core::op::Op;
+use rig::{CHUNK_LEN, CHUNKS, Count, Done, Failed, Rig, Said, bytes, results};
+use runtime_core::errno::Errno;
+use runtime_core::op::{Attempt, Fd, Op};
 use runtime_core::pool::Pool;
 use runtime_core::reactor::{Reactor, Wait};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use socket2::{MsgHdr, SockRef};
 
-/// Both ends of a connection over TCP.
-fn tcp() -> (TcpStream, TcpStream) {
+/// Both ends of a connection over TCP, one of them the reactor's.
+fn tcp(rig: &mut Rig) -> (Fd, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    (listener.accept().unwrap().0, client)
+    (rig.import(listener.accept().unwrap().0), client)
+}
+
+/// Two sockets that are connected, one of them the reactor's.
+fn unix(rig: &mut Rig) -> (Fd, UnixStream) {
+    let (ours, peer) = UnixStream::pair().unwrap();
+    (rig.import(ours), peer)
 }
 
 /// Until the other end has acknowledged everything that was written.
@@ -31,10 +39,10 @@ fn wait_until_delivered(socket: &TcpStream) {
 }
 
 /// Sends until nothing more goes in. Says how many bytes went.
-fn fill(rig: &mut Rig, socket: &UnixStream) -> usize {
+fn fill(rig: &mut Rig, socket: Fd) -> usize {
     let mut sent = 0;
     loop {
-        match rig.reactor.send(socket.as_fd(), &[0; 65536]) {
+        match rig.reactor.attempt(socket, Attempt::Send(&[0; 65536])) {
             Ok(count) => sent += count,
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::WouldBlock);
@@ -44,24 +52,32 @@ fn fill(rig: &mut Rig, socket: &UnixStream) -> usize {
     }
 }
 
-/// Makes the descriptor of `old` one of the socket `new`, behind the reactor's back.
-fn replace(old: &UnixStream, new: UnixStream) {
-    // SAFETY: `old` stays the owner of its number, which from now on stands for the other socket.
-    assert!(unsafe { libc::dup3(new.as_raw_fd(), old.as_raw_fd(), libc::O_CLOEXEC) } >= 0);
+/// Makes the descriptor of `old` one of the socket `new`, behind the reactor's back, which is told only then.
+fn replace(rig: &mut Rig, old: Fd, new: UnixStream) -> Fd {
+    let number = old.number() as i32;
+    // SAFETY: no memory is involved.
+    assert!(unsafe { libc::dup3(new.as_raw_fd(), number, libc::O_CLOEXEC) } >= 0);
+    come_back(rig, number)
+}
+
+/// Gives the reactor a descriptor under a number that it believes to be another one's.
+fn come_back(rig: &mut Rig, number: i32) -> Fd {
+    // SAFETY: the reactor, which owns that number, gives up what it had under it.
+    rig.import(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 #[test]
 fn a_duplicate_of_a_closed_descriptor_raises_no_events() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
-    let _duplicate = server.try_clone().unwrap();
-    let server = server.into_raw_fd();
+    let (server, mut client) = tcp(&mut rig);
+    let _duplicate = rig.reactor.share(server).unwrap().try_clone().unwrap();
     let receive = rig.receive(server);
     rig.turn(Wait::No);
 
     rig.cancel(receive);
     let close = rig.stage(Op::Close { fd: server });
-    assert_eq!(results(&rig.turn(Wait::No)), [(close, 0, false), (receive, -libc::ECANCELED, false)]);
+    let expected = [(close, Done, false), (receive, Failed(Errno::ECANCELED), false)];
+    assert_eq!(results(&rig.turn(Wait::No)), expected);
     client.write_all(b"to nobody").unwrap();
     wait_until_delivered(&client);
     rig.assert_quiet();
@@ -70,54 +86,75 @@ fn a_duplicate_of_a_closed_descriptor_raises_no_events() {
 #[test]
 fn what_is_not_a_socket_is_refused_rather_than_waited_for() {
     let mut rig = Rig::new();
-    let file = File::open("/proc/self/exe").unwrap();
+    let file = rig.import(File::open("/proc/self/exe").unwrap());
     // Epoll would watch a pipe, and never see this one become readable.
     let (pipe, _writer) = std::io::pipe().unwrap();
-    for fd in [file.as_raw_fd(), pipe.as_raw_fd()] {
+    let pipe = rig.import(pipe);
+    for fd in [file, pipe] {
         let receive = rig.receive(fd);
         let accept = rig.stage(Op::Accept { fd });
-        let expected = [(receive, -libc::ENOTSOCK, false), (accept, -libc::ENOTSOCK, false)];
+        let refused = Failed(Errno::ENOTSOCK);
+        let expected = [(receive, Failed(Errno::ENOTSOCK), false), (accept, refused, false)];
         assert_eq!(results(&rig.turn(Wait::Forever)), expected);
     }
+}
+
+#[test]
+fn a_name_that_is_stale_or_forged_reaches_no_descriptor() {
+    let mut rig = Rig::new();
+    let (socket, mut peer) = unix(&mut rig);
+    let stale = {
+        let exported = rig.reactor.export(socket).unwrap();
+        rig.import(exported)
+    };
+    let forged = Fd::new(stale.number(), stale.generation() + 1);
+    for fd in [socket, forged, Fd::new(u32::MAX, 0)] {
+        let expected: Vec<_> = [Op::Accept { fd }, Op::Receive { fd }, Op::Writable { fd }, Op::Close { fd }]
+            .map(|op| (rig.stage(op), Failed(Errno::EBADF), false))
+            .into();
+        let send = rig.stage(Op::Send { fd, data: b"to nobody".to_vec().into() });
+        assert_eq!(results(&rig.turn(Wait::Forever)), expected);
+        assert_eq!(results(&rig.sent.drain(..).collect::<Vec<_>>()), [(send, Failed(Errno::EBADF), false)]);
+    }
+    peer.set_nonblocking(true).unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock, "neither bytes nor an end");
 }
 
 #[test]
 fn events_of_a_descriptor_whose_number_was_reused_are_stale() {
     let mut rig = Rig::new();
     let (old, mut old_peer) = UnixStream::pair().unwrap();
-    let room = fill(&mut rig, &old);
-    let writable = rig.stage(Op::Writable { fd: old.as_raw_fd() });
+    let _keeps_the_watch = old.try_clone().unwrap();
+    let old = rig.import(old);
+    let room = fill(&mut rig, old);
+    let writable = rig.stage(Op::Writable { fd: old });
     assert_eq!(results(&rig.turn(Wait::No)), []);
     old_peer.read_exact(&mut vec![0; room]).unwrap();
-    assert_eq!(results(&rig.next()), [(writable, 0, false)]);
-    let _keeps_the_watch = old.try_clone().unwrap();
+    assert_eq!(results(&rig.next()), [(writable, Done, false)]);
 
     let (new, mut new_peer) = UnixStream::pair().unwrap();
-    replace(&old, new);
-    let new = old;
-    rig.reactor.adopt(new.as_fd()).unwrap();
-    let room = fill(&mut rig, &new);
-    let writable = rig.stage(Op::Writable { fd: new.as_raw_fd() });
+    let new = replace(&mut rig, old, new);
+    let room = fill(&mut rig, new);
+    let writable = rig.stage(Op::Writable { fd: new });
     old_peer.write_all(b"the old socket is readable and writable").unwrap();
     for _ in 0..3 {
         assert_eq!(results(&rig.turn(Wait::No)), []);
     }
     new_peer.read_exact(&mut vec![0; room]).unwrap();
-    assert_eq!(results(&rig.next()), [(writable, 0, false)]);
+    assert_eq!(results(&rig.next()), [(writable, Done, false)]);
 }
 
 #[test]
 fn a_descriptor_whose_number_was_reused_is_watched_anew() {
     let mut rig = Rig::new();
-    let (old, _old_peer) = UnixStream::pair().unwrap();
-    let receive = rig.receive(old.as_raw_fd());
+    let (old, _old_peer) = unix(&mut rig);
+    let receive = rig.receive(old);
     rig.cancel(receive);
-    assert_eq!(results(&rig.turn(Wait::No)), [(receive, -libc::ECANCELED, false)]);
+    assert_eq!(results(&rig.turn(Wait::No)), [(receive, Failed(Errno::ECANCELED), false)]);
 
     let (new, mut new_peer) = UnixStream::pair().unwrap();
-    replace(&old, new);
-    rig.reactor.adopt(old.as_fd()).unwrap();
-    rig.receive(old.as_raw_fd());
+    let new = replace(&mut rig, old, new);
+    rig.receive(new);
     new_peer.write_all(b"hello").unwrap();
     assert_eq!(bytes(&rig.next()), b"hello");
 }
@@ -125,27 +162,44 @@ fn a_descriptor_whose_number_was_reused_is_watched_anew() {
 #[test]
 fn a_descriptor_that_went_away_may_come_back() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
-    let receive = rig.receive(server.as_raw_fd());
+    let (server, mut client) = tcp(&mut rig);
+    let receive = rig.receive(server);
     rig.cancel(receive);
-    assert_eq!(results(&rig.turn(Wait::No)), [(receive, -libc::ECANCELED, false)]);
+    assert_eq!(results(&rig.turn(Wait::No)), [(receive, Failed(Errno::ECANCELED), false)]);
 
-    rig.reactor.adopt(server.as_fd()).unwrap();
-    rig.receive(server.as_raw_fd());
+    let server = come_back(&mut rig, server.number() as i32);
+    rig.receive(server);
     client.write_all(b"hello").unwrap();
     assert_eq!(bytes(&rig.next()), b"hello");
 }
 
 #[test]
+fn what_waits_on_a_descriptor_that_is_exported_ends_with_the_next_turn() {
+    let mut rig = Rig::new();
+    let (socket, mut peer) = unix(&mut rig);
+    let receive = rig.receive(socket);
+    rig.turn(Wait::No);
+    assert_eq!(rig.reactor.idle(&rig.pool), Wait::Forever);
+
+    let mut exported = UnixStream::from(rig.reactor.export(socket).unwrap());
+    assert_eq!(rig.reactor.export(socket).unwrap_err().raw_os_error(), Some(libc::EBADF));
+    assert_eq!(rig.reactor.idle(&rig.pool), Wait::No);
+    assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, Failed(Errno::ECANCELED), false)]);
+    peer.write_all(b"!").unwrap();
+    exported.read_exact(&mut [0]).unwrap();
+    rig.assert_quiet();
+}
+
+#[test]
 fn a_receive_that_stops_short_at_urgent_data_is_followed_by_the_rest() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
+    let (server, mut client) = tcp(&mut rig);
     client.write_all(b"ab").unwrap();
     SockRef::from(&client).send_out_of_band(b"!").unwrap();
     client.write_all(b"cd").unwrap();
     wait_until_delivered(&client);
 
-    rig.receive(server.as_raw_fd());
+    rig.receive(server);
     let mut received = Vec::new();
     while received.len() < 4 {
         received.extend(bytes(&rig.next()));
@@ -156,11 +210,11 @@ fn a_receive_that_stops_short_at_urgent_data_is_followed_by_the_rest() {
 #[test]
 fn a_receive_that_stops_short_at_passed_descriptors_is_followed_by_the_rest() {
     let mut rig = Rig::new();
-    let (server, mut client) = UnixStream::pair().unwrap();
+    let (server, mut client) = unix(&mut rig);
     send_with_descriptor(&client, b"ab");
     client.write_all(b"cd").unwrap();
 
-    rig.receive(server.as_raw_fd());
+    rig.receive(server);
     assert_eq!(bytes(&rig.next()), b"abcd");
     assert_eq!(results(&rig.turn(Wait::Forever)), [], "tried once more: a short receive proves nothing here");
     rig.assert_quiet();
@@ -169,86 +223,89 @@ fn a_receive_that_stops_short_at_passed_descriptors_is_followed_by_the_rest() {
 #[test]
 fn the_end_of_a_stream_comes_with_its_last_bytes() {
     let mut rig = Rig::new();
-    let (server, mut client) = UnixStream::pair().unwrap();
+    let (server, mut client) = unix(&mut rig);
     client.write_all(b"bye").unwrap();
     drop(client);
-    let receive = rig.receive(server.as_raw_fd());
-    assert_eq!(results(&rig.turn(Wait::No)), [(receive, 3, true), (receive, 0, false)]);
+    let receive = rig.receive(server);
+    assert_eq!(results(&rig.turn(Wait::No)), [(receive, Count(3), true), (receive, Done, false)]);
 }
 
 #[test]
 fn a_full_chunk_is_followed_by_the_rest_without_an_event() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
+    let (server, mut client) = tcp(&mut rig);
     client.write_all(&[b'x'; CHUNK_LEN + 1]).unwrap();
     wait_until_delivered(&client);
-    let receive = rig.receive(server.as_raw_fd());
-    assert_eq!(results(&rig.turn(Wait::No)), [(receive, CHUNK_LEN as i32, true)]);
-    assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, 1, true)]);
+    let receive = rig.receive(server);
+    assert_eq!(results(&rig.turn(Wait::No)), [(receive, Count(CHUNK_LEN), true)]);
+    assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, Count(1), true)]);
     rig.assert_quiet();
 }
 
 #[test]
 fn a_socket_has_one_chunk_a_turn_however_many_events_say_so() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
-    let receive = rig.receive(server.as_raw_fd());
+    let (server, mut client) = tcp(&mut rig);
+    let receive = rig.receive(server);
     for _ in 0..3 {
         client.write_all(&[b'x'; 2 * CHUNK_LEN]).unwrap();
         wait_until_delivered(&client);
-        assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, CHUNK_LEN as i32, true)]);
+        assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, Count(CHUNK_LEN), true)]);
     }
 }
 
 #[test]
 fn room_is_remembered_from_the_event_on() {
     let mut rig = Rig::new();
-    let (full, mut peer) = UnixStream::pair().unwrap();
-    let room = fill(&mut rig, &full);
-    let writable = rig.stage(Op::Writable { fd: full.as_raw_fd() });
+    let (full, mut peer) = unix(&mut rig);
+    let room = fill(&mut rig, full);
+    let writable = rig.stage(Op::Writable { fd: full });
     assert_eq!(results(&rig.turn(Wait::No)), []);
     peer.read_exact(&mut vec![0; room]).unwrap();
-    assert_eq!(results(&rig.next()), [(writable, 0, false)]);
+    assert_eq!(results(&rig.next()), [(writable, Done, false)]);
 
     // Known at once, and so reported in the order of staging.
-    let writable = rig.stage(Op::Writable { fd: full.as_raw_fd() });
-    let close = rig.stage(Op::Close { fd: peer.into_raw_fd() });
-    assert_eq!(results(&rig.turn(Wait::No)), [(writable, 0, false), (close, 0, false)]);
+    let writable = rig.stage(Op::Writable { fd: full });
+    let close = rig.stage(Op::Close { fd: full });
+    assert_eq!(results(&rig.turn(Wait::No)), [(writable, Done, false), (close, Done, false)]);
 }
 
 #[test]
 fn a_second_receive_on_a_socket_is_refused_and_a_close_ends_the_first() {
     let mut rig = Rig::new();
-    let (server, _client) = UnixStream::pair().unwrap();
-    let server = server.into_raw_fd();
+    let (server, _client) = unix(&mut rig);
     let first = rig.receive(server);
     let second = rig.receive(server);
     let close = rig.stage(Op::Close { fd: server });
-    let expected = [(second, -libc::EBUSY, false), (close, 0, false), (first, -libc::ECANCELED, false)];
+    let expected = [
+        (second, Failed(Errno::EBUSY), false),
+        (close, Done, false),
+        (first, Failed(Errno::ECANCELED), false),
+    ];
     assert_eq!(results(&rig.turn(Wait::No)), expected);
 }
 
 #[test]
 fn receives_that_lack_a_chunk_neither_spin_nor_hold_up_accepts() {
     let mut rig = Rig::new();
-    let (server, mut client) = tcp();
+    let (server, mut client) = tcp(&mut rig);
     client.write_all(&[b'x'; 2 * CHUNK_LEN]).unwrap();
     wait_until_delivered(&client);
     let mut held: Vec<_> = (0..CHUNKS).map(|_| rig.pool.take().unwrap()).collect();
-    let receive = rig.receive(server.as_raw_fd());
+    let receive = rig.receive(server);
     assert_eq!(results(&rig.turn(Wait::Forever)), [], "the event ends this wait");
     rig.assert_quiet();
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    rig.reactor.adopt(listener.as_fd()).unwrap();
-    let accept = rig.stage(Op::Accept { fd: listener.as_raw_fd() });
-    let _peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let done = rig.next();
-    assert!(matches!(results(&done)[..], [(token, 0.., true)] if token == accept));
+    let address = listener.local_addr().unwrap();
+    let accept = Op::Accept { fd: rig.import(listener) };
+    let accept = rig.stage(accept);
+    let _peer = TcpStream::connect(address).unwrap();
+    assert_eq!(results(&rig.next()), [(accept, Said::Fd, true)]);
 
     held.pop();
     for _ in 0..2 {
-        assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, CHUNK_LEN as i32, true)]);
+        assert_eq!(results(&rig.turn(Wait::Forever)), [(receive, Count(CHUNK_LEN), true)]);
     }
     assert_eq!(results(&rig.turn(Wait::Forever)), [], "tried once more: a full chunk proves nothing");
     rig.assert_quiet();
@@ -259,10 +316,10 @@ fn a_flood_of_connections_is_accepted_in_shares() {
     const FLOOD: usize = 100;
     let mut rig = Rig::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    rig.reactor.adopt(listener.as_fd()).unwrap();
     let address = listener.local_addr().unwrap();
+    let listener = rig.import(listener);
     let _peers: Vec<_> = (0..FLOOD).map(|_| TcpStream::connect(address).unwrap()).collect();
-    rig.stage(Op::Accept { fd: listener.as_raw_fd() });
+    rig.stage(Op::Accept { fd: listener });
     let mut accepted = 0;
     while accepted < FLOOD {
         let share = rig.next().len();
@@ -281,6 +338,23 @@ fn a_wait_needs_no_epoll_pwait2() {
             Rig::new().assert_quiet();
         });
         waits.join().unwrap();
+    }
+}
+
+/// What is received is still in a processor's cache when it is read.
+#[test]
+fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
+    const LEN: usize = 64 * 1024;
+    let mut rig = Rig::with_pool(Pool::new(4, LEN).unwrap());
+    let receives = [(); 4].map(|()| {
+        let (server, mut client) = unix(&mut rig);
+        SockRef::from(&client).set_send_buffer_size(2 * LEN).unwrap();
+        client.write_all(&[0; LEN]).unwrap();
+        (rig.receive(server), client)
+    });
+    for two in receives.chunks(2) {
+        let done = rig.turn(Wait::Forever);
+        assert_eq!(results(&done), [&two[0], &two[1]].map(|(receive, _)| (*receive, Count(LEN), true)));
     }
 }
 
@@ -317,37 +391,12 @@ fn send_with_descriptor(socket: &UnixStream, bytes: &[u8]) {
 
 /// Lets a system call of this thread fail with `errno` from now on.
 fn refuse(syscall: libc::c_long, errno: i32) {
-    const LOAD_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const SKIP_UNLESS: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, k, jf| libc::sock_filter { code, k, jt: 0, jf };
-    let mut steps = [
-        step(LOAD_NUMBER, 0, 0),
-        step(SKIP_UNLESS, syscall as u32, 1),
-        step(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32, 0),
-        step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
-    ];
-    let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
-    // SAFETY: `filter` and its steps are valid for the calls, which copy them.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        assert_eq!(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter), 0);
-    }
-}
-
-/// What is received is still in a processor's cache when it is read.
-#[test]
-fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
-    const LEN: usize = 64 * 1024;
-    let mut rig = Rig::with_pool(Pool::new(4, LEN));
-    let pairs = [(); 4].map(|()| UnixStream::pair().unwrap());
-    for (server, client) in &pairs {
-        SockRef::from(client).set_send_buffer_size(2 * LEN).unwrap();
-        (&*client).write_all(&[0; LEN]).unwrap();
-        rig.receive(server.as_raw_fd());
-    }
-    for _ in 0..2 {
-        let done = rig.turn(Wait::Forever);
-        assert_eq!(done.iter().map(|completion| completion.result).collect::<Vec<_>>(), [LEN as i32; 2]);
-    }
+    let filter = SeccompFilter::new(
+        [(syscall, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        std::env::consts::ARCH.try_into().expect("an architecture that seccompiler knows"),
+    );
+    let filter: BpfProgram = filter.and_then(SeccompFilter::try_into).expect("a valid filter");
+    apply_filter(&filter).expect("the kernel takes the filter");
 }

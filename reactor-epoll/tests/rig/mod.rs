@@ -1,13 +1,15 @@
 //! A reactor, stepped by hand.
 
-use std::os::fd::RawFd;
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use reactor_epoll::EpollReactor;
-use runtime_core::op::{Op, Token};
+use runtime_core::errno::Errno;
+use runtime_core::op::{Completion, Fd, Op, Outcome, Token};
 use runtime_core::pool::Pool;
-use runtime_core::reactor::{Completion, Reactor, Turn, Wait};
+use runtime_core::reactor::{Reactor, Turn, Wait};
 
 pub const CHUNKS: u16 = 4;
 pub const CHUNK_LEN: usize = 16;
@@ -18,18 +20,37 @@ const QUIET: Duration = Duration::from_millis(20);
 pub struct Rig {
     pub reactor: EpollReactor,
     pub pool: Rc<Pool>,
+    /// The results of sends, apart from those that a turn returns.
+    pub sent: VecDeque<Completion>,
     staged: Vec<(Token, Op)>,
     slots: u32,
 }
 
+/// What came of an operation, without what it brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    Done,
+    Count(usize),
+    Fd,
+    Addresses,
+    Stat,
+    Failed(Errno),
+}
+
+pub use Said::{Count, Done, Failed};
+
 impl Rig {
     pub fn new() -> Self {
-        Self::with_pool(Pool::new(CHUNKS, CHUNK_LEN))
+        Self::with_pool(Pool::new(CHUNKS, CHUNK_LEN).expect("memory for a small pool"))
     }
 
     pub fn with_pool(pool: Rc<Pool>) -> Self {
         let reactor = EpollReactor::new().expect("epoll is there");
-        Self { reactor, pool, staged: Vec::new(), slots: 0 }
+        Self { reactor, pool, sent: VecDeque::new(), staged: Vec::new(), slots: 0 }
+    }
+
+    pub fn import(&mut self, fd: impl Into<OwnedFd>) -> Fd {
+        self.reactor.import(fd.into()).expect("the kernel knows it")
     }
 
     pub fn stage(&mut self, op: Op) -> Token {
@@ -39,7 +60,7 @@ impl Rig {
         token
     }
 
-    pub fn receive(&mut self, fd: RawFd) -> Token {
+    pub fn receive(&mut self, fd: Fd) -> Token {
         self.stage(Op::Receive { fd })
     }
 
@@ -48,11 +69,11 @@ impl Rig {
     }
 
     pub fn turn(&mut self, wait: Wait) -> Vec<Completion> {
-        let mut done = Vec::new();
-        let turn = Turn { staged: &mut self.staged, done: &mut done, pool: &self.pool, wait };
-        // SAFETY: the tests keep descriptors open while operations wait on them.
-        unsafe { self.reactor.turn(turn) }.expect("the reactor works");
-        done
+        let mut done = VecDeque::new();
+        let turn =
+            Turn { staged: &mut self.staged, done: &mut done, sent: &mut self.sent, pool: &self.pool, wait };
+        self.reactor.turn(turn).expect("the reactor works");
+        done.into()
     }
 
     /// A turn that is sure to have something to report, soon.
@@ -75,12 +96,20 @@ impl Rig {
     }
 }
 
-/// What completions say, without their chunks: token, result, whether more follow.
-pub fn results(done: &[Completion]) -> Vec<(Token, i32, bool)> {
-    done.iter().map(|c| (c.token, c.result, c.more)).collect()
+/// What completions say, without their data: token, result, whether more follow.
+pub fn results(done: &[Completion]) -> Vec<(Token, Said, bool)> {
+    let said = |completion: &Completion| match &completion.result {
+        Ok(Outcome::Done) => Said::Done,
+        Ok(Outcome::Count(count)) => Said::Count(*count),
+        Ok(Outcome::Fd(_)) => Said::Fd,
+        Ok(Outcome::Addresses(_)) => Said::Addresses,
+        Ok(Outcome::Stat(_)) => Said::Stat,
+        Err(errno) => Said::Failed(*errno),
+    };
+    done.iter().map(|completion| (completion.token, said(completion), completion.more)).collect()
 }
 
 /// The bytes that completions bring, together.
 pub fn bytes(done: &[Completion]) -> Vec<u8> {
-    done.iter().flat_map(|c| c.chunk.iter().flat_map(|chunk| chunk.iter().copied())).collect()
+    done.iter().flat_map(|c| c.data.iter().flat_map(|data| data.iter().copied())).collect()
 }
