@@ -170,6 +170,11 @@ impl Reactor for EpollReactor {
         self.forget(fd)?.into_fd()
     }
 
+    fn disown(&mut self, fd: Fd) {
+        // Not from the epoll instance, which is the parent's as well.
+        drop(self.table.descriptors.remove(fd));
+    }
+
     fn share(&mut self, fd: Fd) -> io::Result<Arc<OwnedFd>> {
         Ok(self.table.descriptors.share(fd)?)
     }
