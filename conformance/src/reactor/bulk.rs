@@ -8,12 +8,12 @@ use std::thread;
 
 use runtime_core::reactor::Wait;
 
-use super::MakeReactor;
+use super::Env;
 use super::loopback::{accepted, reset};
 use crate::driver::Driver;
 use crate::pattern::{Dice, Pattern};
 
-super::trials![
+trials![
     thousands_staged_in_one_turn,
     thousands_of_results_in_one_turn,
     five_hundred_echoes,
@@ -23,8 +23,8 @@ super::trials![
 
 const MANY: usize = 2_000;
 
-fn thousands_staged_in_one_turn(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn thousands_staged_in_one_turn(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
     let (mut receives, mut closes) = (Vec::new(), Vec::new());
     let duplicates: Vec<_> = (0..MANY).map(|_| ours.try_clone().expect("dup")).collect();
@@ -37,7 +37,7 @@ fn thousands_staged_in_one_turn(make: MakeReactor) {
         closes.push(driver.close(duplicate));
     }
     driver.turn(Wait::No);
-    let mut waiting: HashMap<_, _> = receives.into_iter().map(|token| (token, -libc::ECANCELED)).collect();
+    let mut waiting: HashMap<_, _> = receives.into_iter().map(|token| (token, Err(Errno::ECANCELED))).collect();
     waiting.extend(closes.into_iter().map(|token| (token, 0)));
     driver.run_until(|inbox| inbox.len() == 2 * MANY);
     for completion in driver.take_all() {
@@ -45,8 +45,8 @@ fn thousands_staged_in_one_turn(make: MakeReactor) {
     }
 }
 
-fn thousands_of_results_in_one_turn(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn thousands_of_results_in_one_turn(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
     let duplicates: Vec<_> = (0..MANY).map(|_| ours.try_clone().expect("dup")).collect();
     let tokens: Vec<_> = duplicates.iter().map(|duplicate| driver.writable(duplicate)).collect();
@@ -55,9 +55,9 @@ fn thousands_of_results_in_one_turn(make: MakeReactor) {
     assert!(order == tokens, "immediate results come in the order of staging");
 }
 
-fn five_hundred_echoes(make: MakeReactor) {
+fn five_hundred_echoes(env: &Env) {
     const ROUNDS: usize = 8;
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let mut dice = Dice::new();
     let pairs: Vec<_> = (0..500).map(|_| driver.pair()).collect();
     let streams: HashMap<_, _> =
@@ -76,7 +76,7 @@ fn five_hundred_echoes(make: MakeReactor) {
             driver.run_until(|inbox| !inbox.is_empty());
             for completion in driver.take_all() {
                 let index = streams[&completion.token];
-                let chunk = completion.chunk.expect("data");
+                let chunk = completion.data.expect("data");
                 patterns[index][1].expect(&chunk);
                 missing -= chunk.len();
                 let sent = driver.reactor().send(pairs[index].0.as_fd(), &chunk).expect("send");
@@ -91,22 +91,22 @@ fn five_hundred_echoes(make: MakeReactor) {
     }
 }
 
-fn five_hundred_ends(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn five_hundred_ends(env: &Env) {
+    let mut driver = Driver::new(env);
     let mut waiting = HashMap::new();
     let (mut ours, mut peers) = (Vec::new(), Vec::new());
     for index in 0..500 {
         let (socket, peer) = driver.pair();
         let abort = index % 3 == 0;
-        let end = if abort { -libc::ECONNRESET } else { 0 };
-        waiting.insert(driver.receive(&socket), VecDeque::from([3, end]));
+        let end = if abort { Err(Errno::ECONNRESET) } else { 0 };
+        waiting.insert(driver.receive(socket), VecDeque::from([3, end]));
         ours.push(socket);
         peers.push((peer, abort));
     }
     driver.turn(Wait::No);
     for (mut peer, abort) in peers {
         peer.write_all(b"bye").expect("the peer writes");
-        if abort { reset(peer) } else { drop(peer) }
+        if abort { peer.reset() } else { drop(peer) }
     }
     while !waiting.is_empty() {
         driver.run_until(|inbox| !inbox.is_empty());
@@ -121,10 +121,10 @@ fn five_hundred_ends(make: MakeReactor) {
 }
 
 /// Each slot and each descriptor has many users, one after the other.
-fn come_and_go(make: MakeReactor) {
+fn come_and_go(env: &Env) {
     const THREADS: usize = 4;
     const EACH: usize = 250;
-    let mut driver = Driver::with_pool(make, 8, 16);
+    let mut driver = Driver::with_pool(env, 8, 16);
     let (listener, address) = driver.listener(16);
     // What the scope owns goes with it if it panics, and the other threads do not wait for ever.
     thread::scope(move |scope| {
@@ -132,7 +132,7 @@ fn come_and_go(make: MakeReactor) {
             scope.spawn(move || {
                 for connection in 0..EACH {
                     let stream = (thread * EACH + connection) as u64;
-                    let mut peer = TcpStream::connect(address).expect("connect");
+                    let mut peer = driver.world().connect(address).expect("connect");
                     peer.write_all(&Pattern::new(stream).take(100)).expect("the peer writes");
                     peer.shutdown(Shutdown::Write).expect("shutdown");
                     let mut back = Vec::new();
@@ -142,17 +142,17 @@ fn come_and_go(make: MakeReactor) {
                 }
             });
         }
-        let accepting = driver.accept(&listener);
+        let accepting = driver.accept(listener);
         let (mut open, mut served) = (HashMap::new(), 0);
         while served < THREADS * EACH {
             driver.run_until(|inbox| !inbox.is_empty());
             for completion in driver.take_all() {
                 if completion.token == accepting {
                     let ours = accepted(completion);
-                    open.insert(driver.receive(&ours), ours);
-                } else if let Some(chunk) = completion.chunk {
+                    open.insert(driver.receive(ours), ours);
+                } else if let Some(chunk) = completion.data {
                     let ours = &open[&completion.token];
-                    assert_eq!(driver.reactor().send(ours.as_fd(), &chunk).expect("send"), chunk.len());
+                    assert_eq!(driver.attempt(ours, &chunk).expect("send"), chunk.len());
                 } else if let Some(ours) = open.remove(&completion.token) {
                     assert_eq!(completion.result, 0);
                     driver.close(ours);

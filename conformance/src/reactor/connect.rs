@@ -8,12 +8,12 @@ use runtime_core::op::End;
 use runtime_core::reactor::Wait;
 use socket2::{Domain, Socket, Type};
 
-use super::MakeReactor;
+use super::Env;
 use super::loopback::ANY;
 use crate::driver::Driver;
 use crate::machine;
 
-super::trials![
+trials![
     established,
     many_in_one_batch,
     refused,
@@ -25,51 +25,51 @@ super::trials![
     closed,
 ];
 
-fn established(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn established(env: &Env) {
+    let mut driver = Driver::new(env);
     let listener = TcpListener::bind(ANY).expect("bind");
     let address = listener.local_addr().expect("getsockname");
     let ours = driver.socket();
     assert!(machine::is_close_on_exec(ours.as_raw_fd()));
-    let token = driver.connect(&ours, address);
-    assert_eq!(driver.end(token), 0);
+    let token = driver.connect(ours, address);
+    assert_eq!(driver.end(token), Ok(0));
     let peer_address = driver.reactor().address(ours.as_fd(), End::Peer).expect("getpeername");
     assert_eq!(peer_address.as_socket(), Some(address));
     let (mut peer, _) = listener.accept().expect("accept");
-    driver.expect_alive(&ours, &mut peer);
+    driver.expect_alive(ours, &mut peer);
 }
 
-fn many_in_one_batch(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn many_in_one_batch(env: &Env) {
+    let mut driver = Driver::new(env);
     let (listener, address) = driver.listener(128);
-    let accepting = driver.accept(&listener);
+    let accepting = driver.accept(listener);
     let sockets: Vec<_> = (0..100).map(|_| driver.socket()).collect();
     let tokens: Vec<_> = sockets.iter().map(|socket| driver.connect(socket, address)).collect();
     for token in tokens {
-        assert_eq!(driver.end(token), 0);
+        assert_eq!(driver.end(token), Ok(0));
     }
     for _ in &sockets {
         drop(super::loopback::accepted(driver.next(accepting)));
     }
 }
 
-fn refused(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn refused(env: &Env) {
+    let mut driver = Driver::new(env);
     let socket = driver.socket();
-    let token = driver.connect(&socket, nobody_listens());
-    assert_eq!(driver.end(token), -libc::ECONNREFUSED);
+    let token = driver.connect(socket, nobody_listens());
+    assert_eq!(driver.end(token), Err(Errno::ECONNREFUSED));
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn refused_among_others(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn refused_among_others(env: &Env) {
+    let mut driver = Driver::new(env);
     let listener = TcpListener::bind(ANY).expect("bind");
     let good = listener.local_addr().expect("getsockname");
     let bad = nobody_listens();
     let sockets: Vec<_> = (0..40).map(|_| driver.socket()).collect();
     let attempts: Vec<_> = (sockets.iter().enumerate())
         .map(|(index, socket)| {
-            let (to, result) = if index % 2 == 0 { (good, 0) } else { (bad, -libc::ECONNREFUSED) };
+            let (to, result) = if index % 2 == 0 { (good, 0) } else { (bad, Err(Errno::ECONNREFUSED)) };
             (driver.connect(socket, to), result)
         })
         .collect();
@@ -78,26 +78,26 @@ fn refused_among_others(make: MakeReactor) {
     }
 }
 
-fn of_the_wrong_family(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn of_the_wrong_family(env: &Env) {
+    let mut driver = Driver::new(env);
     let socket = driver.socket();
-    let token = driver.connect(&socket, SocketAddr::from((Ipv6Addr::LOCALHOST, 1)));
-    assert_eq!(driver.end(token), -libc::EAFNOSUPPORT);
+    let token = driver.connect(socket, SocketAddr::from((Ipv6Addr::LOCALHOST, 1)));
+    assert_eq!(driver.end(token), Err(Errno::EAFNOSUPPORT));
 }
 
-fn cancelled(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn cancelled(env: &Env) {
+    let mut driver = Driver::new(env);
     let full = FullListener::new();
     let socket = driver.socket();
-    let token = driver.connect(&socket, full.address);
+    let token = driver.connect(socket, full.address);
     driver.expect_quiet(Duration::from_millis(20));
     driver.cancel(token);
-    assert_eq!(driver.end(token), -libc::ECANCELED);
+    assert_eq!(driver.end(token), Err(Errno::ECANCELED));
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn cancelled_in_the_same_batch(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn cancelled_in_the_same_batch(env: &Env) {
+    let mut driver = Driver::new(env);
     let full = FullListener::new();
     let sockets: Vec<_> = (0..20).map(|_| driver.socket()).collect();
     let tokens: Vec<_> = (sockets.iter())
@@ -108,17 +108,17 @@ fn cancelled_in_the_same_batch(make: MakeReactor) {
         })
         .collect();
     for token in tokens {
-        assert_eq!(driver.end(token), -libc::ECANCELED);
+        assert_eq!(driver.end(token), Err(Errno::ECANCELED));
     }
 }
 
-fn cancel_raced_with_success(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn cancel_raced_with_success(env: &Env) {
+    let mut driver = Driver::new(env);
     let listener = TcpListener::bind(ANY).expect("bind");
     let address = listener.local_addr().expect("getsockname");
     for round in 0..200 {
         let socket = driver.socket();
-        let token = driver.connect(&socket, address);
+        let token = driver.connect(socket, address);
         if round % 2 == 0 {
             driver.turn(Wait::No);
         }
@@ -130,22 +130,22 @@ fn cancel_raced_with_success(make: MakeReactor) {
                 while peer.peer_addr().ok() != local_of(&mut driver, &socket) {
                     peer = listener.accept().expect("accept").0;
                 }
-                driver.expect_alive(&socket, &mut peer);
+                driver.expect_alive(socket, &mut peer);
             }
-            result => assert_eq!(result, -libc::ECANCELED),
+            result => assert_eq!(result, Err(Errno::ECANCELED)),
         }
     }
 }
 
-fn closed(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn closed(env: &Env) {
+    let mut driver = Driver::new(env);
     let full = FullListener::new();
     let socket = driver.socket();
-    let token = driver.connect(&socket, full.address);
+    let token = driver.connect(socket, full.address);
     driver.turn(Wait::No);
     driver.cancel(token);
     let close = driver.close(socket);
-    assert_eq!((driver.end(token), driver.end(close)), (-libc::ECANCELED, 0));
+    assert_eq!((driver.end(token), driver.end(close)), (Err(Errno::ECANCELED), 0));
 }
 
 fn local_of(driver: &mut Driver, socket: impl AsFd) -> Option<SocketAddr> {
@@ -171,7 +171,7 @@ impl FullListener {
         // Room for as many connections as this and one (`sk_acceptq_is_full`).
         listener.listen(0).expect("listen");
         let address = listener.local_addr().expect("getsockname").as_socket().expect("an IP address");
-        let waiting = TcpStream::connect(address).expect("connect");
+        let waiting = driver.world().connect(address).expect("connect");
         assert!(machine::readable(&listener, Duration::from_secs(10)), "it waits in the backlog");
         Self { address, _listener: listener, _waiting: waiting }
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use runtime_core::reactor::Wait;
 
-use super::MakeReactor;
+use super::Env;
 use super::connect::FullListener;
 use super::loopback::fill;
 use crate::driver::Driver;
 use crate::machine;
 
-super::trials![
+trials![
     dropped_with_everything_in_flight,
     dropped_while_parked,
     chunks_outlive_it,
@@ -24,18 +24,18 @@ super::trials![
     own_descriptors_close_on_exec,
 ];
 
-fn dropped_with_everything_in_flight(make: MakeReactor) {
-    let mut driver = Driver::with_pool(make, 16, 512);
+fn dropped_with_everything_in_flight(env: &Env) {
+    let mut driver = Driver::with_pool(env, 16, 512);
     let full = FullListener::new();
     let (listener, address) = driver.listener(16);
     let connecting = driver.socket();
     let (blocked, _blocked_peer) = driver.pair();
-    fill(&mut driver, &blocked);
+    driver.fill(blocked);
     let mut pairs: Vec<_> = (0..40).map(|_| driver.pair()).collect();
 
-    driver.connect(&connecting, full.address);
-    driver.accept(&listener);
-    driver.writable(&blocked);
+    driver.connect(connecting, full.address);
+    driver.accept(listener);
+    driver.writable(blocked);
     for (ours, _) in &pairs {
         driver.receive(ours);
     }
@@ -60,17 +60,17 @@ fn dropped_with_everything_in_flight(make: MakeReactor) {
     }
     assert!(chunks.iter_mut().all(|chunk| chunk.space().iter().all(|&byte| byte == 0xA5)), "written to");
 
-    let _peer = TcpStream::connect(address).expect("connect");
+    let _peer = driver.world().connect(address).expect("connect");
     let listener = TcpListener::from(listener);
     assert!(machine::readable(&listener, Duration::from_secs(10)), "a dead operation has accepted it");
 }
 
-fn dropped_while_parked(make: MakeReactor) {
-    let mut driver = Driver::with_pool(make, 1, 4);
+fn dropped_while_parked(env: &Env) {
+    let mut driver = Driver::with_pool(env, 1, 4);
     let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     peer.write_all(b"12345678").expect("the peer writes");
-    let held = driver.next(token).chunk.expect("four bytes");
+    let held = driver.next(token).data.expect("four bytes");
     driver.turn(Wait::No);
     let pool = driver.abandon();
     assert_eq!(*held, *b"1234");
@@ -81,27 +81,27 @@ fn dropped_while_parked(make: MakeReactor) {
     assert_eq!(&rest, b"5678");
 }
 
-fn chunks_outlive_it(make: MakeReactor) {
-    let mut driver = Driver::with_pool(make, 4, 64);
+fn chunks_outlive_it(env: &Env) {
+    let mut driver = Driver::with_pool(env, 4, 64);
     let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     peer.write_all(b"mine").expect("the peer writes");
-    let held = driver.next(token).chunk.expect("four bytes");
+    let held = driver.next(token).data.expect("four bytes");
     drop(driver.abandon());
     peer.write_all(b"more").expect("the peer writes");
     assert_eq!(*held, *b"mine");
 }
 
-fn unparker_outlives_it(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparker_outlives_it(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     drop(driver);
     thread::spawn(move || unparker.unpark()).join().expect("no panic");
 }
 
-fn unparked_while_dropped(make: MakeReactor) {
+fn unparked_while_dropped(env: &Env) {
     for _ in 0..20 {
-        let mut driver = Driver::new(make);
+        let mut driver = Driver::new(env);
         let unparker = driver.reactor().unparker().expect("a descriptor is left");
         thread::scope(move |scope| {
             scope.spawn(move || (0..5_000).for_each(|_| unparker.unpark()));
@@ -111,14 +111,14 @@ fn unparked_while_dropped(make: MakeReactor) {
     }
 }
 
-fn many_in_a_row(make: MakeReactor) {
+fn many_in_a_row(env: &Env) {
     let listener = TcpListener::bind(super::loopback::ANY).expect("bind");
     for _ in 0..50 {
-        let mut driver = Driver::new(make);
+        let mut driver = Driver::new(env);
         let ours = driver.socket();
-        let token = driver.connect(&ours, listener.local_addr().expect("getsockname"));
-        assert_eq!(driver.end(token), 0);
-        driver.receive(&ours);
+        let token = driver.connect(ours, listener.local_addr().expect("getsockname"));
+        assert_eq!(driver.end(token), Ok(0));
+        driver.receive(ours);
         driver.turn(Wait::No);
         driver.abandon();
         let (mut peer, _) = listener.accept().expect("accept");
@@ -128,8 +128,8 @@ fn many_in_a_row(make: MakeReactor) {
 }
 
 /// Their tokens are the same numbers.
-fn two_at_once(make: MakeReactor) {
-    let (mut one, mut two) = (Driver::new(make), Driver::new(make));
+fn two_at_once(env: &Env) {
+    let (mut one, mut two) = (Driver::new(env), Driver::new(env));
     let (one_ours, mut one_peer) = one.pair();
     let (two_ours, mut two_peer) = two.pair();
     let (one_token, two_token) = (one.receive(&one_ours), two.receive(&two_ours));
@@ -145,11 +145,11 @@ fn two_at_once(make: MakeReactor) {
     assert_eq!(two.receive_exact(two_token, 3), b"two");
 }
 
-fn own_descriptors_close_on_exec(make: MakeReactor) {
+fn own_descriptors_close_on_exec(env: &Env) {
     let before = machine::descriptors().expect("/proc/self/fd");
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let (ours, peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     driver.turn(Wait::No);
     let own = machine::descriptors().expect("/proc/self/fd").into_iter().filter(|fd| !before.contains(fd));
     let inherited: Vec<_> = own.filter(|fd| !machine::is_close_on_exec(fd.number)).collect();

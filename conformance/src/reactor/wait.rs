@@ -9,12 +9,12 @@ use std::time::Duration;
 use runtime_core::clock::Nanos;
 use runtime_core::reactor::Wait;
 
-use super::MakeReactor;
+use super::Env;
 use crate::driver::Driver;
 use crate::machine::{Alarm, Signals, ThisThread};
 use crate::pattern::Pattern;
 
-super::trials![
+trials![
     not_at_all,
     until_a_deadline,
     until_the_past,
@@ -31,29 +31,29 @@ super::trials![
     signals_do_not_prolong_a_wait,
 ];
 
-fn not_at_all(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn not_at_all(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     for _ in 0..100 {
         assert_eq!(driver.turn(Wait::No), 0);
     }
 }
 
-fn until_a_deadline(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_a_deadline(env: &Env) {
+    let mut driver = Driver::new(env);
     driver.expect_quiet(Duration::from_millis(50));
     let (ours, _peer) = driver.pair();
     let (listener, _) = driver.listener(1);
-    driver.receive(&ours);
-    driver.accept(&listener);
+    driver.receive(ours);
+    driver.accept(listener);
     driver.expect_quiet(Duration::from_millis(150));
 }
 
-fn until_the_past(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_the_past(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     for deadline in [Nanos(0), Nanos(1), driver.reactor().now()] {
         assert_eq!(driver.turn(Wait::Until(deadline)), 0);
     }
@@ -61,8 +61,8 @@ fn until_the_past(make: MakeReactor) {
     assert_eq!(driver.receive_exact(token, 5), b"hello");
 }
 
-fn until_the_end_of_time(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_the_end_of_time(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let year = Duration::from_secs(365 * 24 * 60 * 60);
     let now = driver.reactor().now();
@@ -84,10 +84,10 @@ fn until_the_end_of_time(make: MakeReactor) {
     }
 }
 
-fn less_than_a_millisecond(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn less_than_a_millisecond(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     driver.turn(Wait::No);
     let asked = Duration::from_micros(200);
     let best = (0..200)
@@ -104,28 +104,28 @@ fn less_than_a_millisecond(make: MakeReactor) {
     assert!(best < Some(Duration::from_millis(1)), "{best:?} at best, for {asked:?}");
 }
 
-fn results_end_a_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn results_end_a_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
-    let token = driver.writable(&ours);
+    let token = driver.writable(ours);
     driver.turn(Wait::Forever);
-    assert_eq!(driver.end(token), 0);
+    assert_eq!(driver.end(token), Ok(0));
 
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     driver.turn(Wait::No);
     peer.write_all(b"hello").expect("the peer writes");
     while driver.turn(Wait::Forever) == 0 {}
     assert_eq!(driver.receive_exact(token, 5), b"hello");
     drop(peer);
     while driver.turn(Wait::Forever) == 0 {}
-    assert_eq!(driver.end(token), 0);
+    assert_eq!(driver.end(token), Ok(0));
 }
 
-fn unparked_by_another_thread(make: MakeReactor) {
+fn unparked_by_another_thread(env: &Env) {
     const ROUNDS: usize = 500;
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let (go, gone) = mpsc::channel();
     let helper = thread::spawn(move || gone.iter().for_each(|()| unparker.unpark()));
@@ -138,8 +138,8 @@ fn unparked_by_another_thread(make: MakeReactor) {
     helper.join().expect("no panic");
 }
 
-fn unparked_before(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_before(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.expect_stirs(10);
     for _ in 0..10 {
@@ -149,8 +149,8 @@ fn unparked_before(make: MakeReactor) {
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_before_a_turn_that_does_not_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.expect_stirs(10);
     for round in 0..10 {
@@ -163,8 +163,8 @@ fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn unparked_a_thousand_times(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_a_thousand_times(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.turn(Wait::No);
     for _ in 0..1_000 {
@@ -177,12 +177,12 @@ fn unparked_a_thousand_times(make: MakeReactor) {
     driver.turn(Wait::Forever);
 }
 
-fn unparked_while_busy(make: MakeReactor) {
+fn unparked_while_busy(env: &Env) {
     const THREADS: usize = 3;
     const EACH: usize = 2_000;
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     driver.expect_stirs(THREADS * EACH);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     thread::scope(|scope| {
@@ -199,8 +199,8 @@ fn unparked_while_busy(make: MakeReactor) {
     });
 }
 
-fn clock_never_goes_back(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn clock_never_goes_back(env: &Env) {
+    let mut driver = Driver::new(env);
     let mut last = driver.reactor().now();
     for round in 0..1_000u64 {
         let deadline = last.saturating_add(Duration::from_micros(round % 20));
@@ -212,9 +212,9 @@ fn clock_never_goes_back(make: MakeReactor) {
 }
 
 /// Signals at any moment of a wait, aimed at this thread.
-fn signals_lose_nothing(make: MakeReactor) {
+fn signals_lose_nothing(env: &Env) {
     const ROUNDS: usize = 500;
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
     let signals = Signals::catch(libc::SIGUSR1);
     let this_thread = ThisThread::current();
@@ -228,20 +228,20 @@ fn signals_lose_nothing(make: MakeReactor) {
                 peer.read_exact(&mut [0; 4]).expect("the peer reads");
             }
         });
-        let token = driver.receive(&ours);
+        let token = driver.receive(ours);
         driver.expect_stirs(3 * ROUNDS);
         for _ in 0..ROUNDS {
             assert_eq!(driver.receive_exact(token, 4), b"ping");
-            driver.reactor().send(ours.as_fd(), b"pong").expect("send");
+            driver.attempt(ours, b"pong").expect("send");
         }
-        assert_eq!(driver.end(token), 0, "the peer has left");
+        assert_eq!(driver.end(token), Ok(0), "the peer has left");
     });
     assert!(signals.count() > 0);
 }
 
 /// A wait that began anew after each signal would never end.
-fn signals_do_not_prolong_a_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn signals_do_not_prolong_a_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let signals = Signals::catch(libc::SIGALRM);
     let alarm = Alarm::every(Duration::from_millis(1));
     let deadline = driver.reactor().now().saturating_add(Duration::from_millis(50));
