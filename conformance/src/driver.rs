@@ -150,8 +150,8 @@ impl Driver {
     }
 
     /// A staged attempt to write.
-    pub(crate) fn send(&mut self, fd: Fd, data: impl Into<Data>) -> Token {
-        self.stage(Op::Send { fd, data: data.into() })
+    pub(crate) fn send(&mut self, fd: Fd, bytes: &[u8]) -> Token {
+        self.stage(Op::Send { fd, data: Data::from(bytes.to_vec()) })
     }
 
     pub(crate) fn writable(&mut self, fd: Fd) -> Token {
@@ -292,6 +292,15 @@ impl Driver {
         Rc::clone(&self.pool)
     }
 }
+
+/// The only result of an operation that is done.
+pub(crate) const DONE: Result<usize, Errno> = Ok(0);
+
+/// The only result of an operation that was cancelled.
+pub(crate) const CANCELED: Result<usize, Errno> = Err(Errno::ECANCELED);
+
+/// The last result of an operation on a connection that the peer has reset.
+pub(crate) const RESET: Result<usize, Errno> = Err(Errno::ECONNRESET);
 
 /// The count that a completion brings, or 0 if it says that something is done.
 pub(crate) fn count(completion: &Completion) -> Result<usize, Errno> {

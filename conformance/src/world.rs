@@ -76,7 +76,11 @@ pub trait Peer: Read + Write {
     fn local(&self) -> SocketAddr;
 
     /// That of the reactor's end.
-    fn remote(&self) -> SocketAddr;
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN` if that has reset the connection.
+    fn remote(&self) -> io::Result<SocketAddr>;
 
     /// Reads what is there.
     ///

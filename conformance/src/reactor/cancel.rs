@@ -9,9 +9,8 @@ use std::time::Duration;
 use runtime_core::op::Token;
 use runtime_core::reactor::Wait;
 
-use super::Env;
-use super::loopback::reset;
-use crate::driver::Driver;
+use super::{Env, trials};
+use crate::driver::{CANCELED, DONE, Driver, RESET};
 use crate::pattern::{Dice, Pattern};
 
 trials![
@@ -22,7 +21,7 @@ trials![
     twice,
     of_a_slot_in_its_next_use,
     raced_with_data,
-    raced_with_data_of_another_thread,
+    raced_with_data_of_another_thread: Threads,
     raced_with_the_end,
     receive_cancel_receive,
     receive_cancel_receive_with_data,
@@ -36,7 +35,7 @@ fn idle(env: &Env) {
     let token = driver.receive(ours);
     driver.turn(Wait::No);
     driver.cancel(token);
-    assert_eq!(driver.end(token), Err(Errno::ECANCELED));
+    assert_eq!(driver.end(token), CANCELED);
     peer.write_all(b"later").expect("the peer writes");
     driver.expect_quiet(Duration::from_millis(20));
     let token = driver.receive(ours);
@@ -48,8 +47,8 @@ fn in_the_same_batch(env: &Env) {
     let (ours, mut peer) = driver.pair();
     let token = driver.receive(ours);
     driver.cancel(token);
-    assert_eq!(driver.end(token), Err(Errno::ECANCELED));
-    driver.expect_alive(ours, &mut peer);
+    assert_eq!(driver.end(token), CANCELED);
+    driver.expect_alive(ours, &mut *peer);
 }
 
 fn unknown(env: &Env) {
@@ -70,7 +69,7 @@ fn finished(env: &Env) {
     let (ours, peer) = driver.pair();
     let token = driver.receive(ours);
     drop(peer);
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
     driver.cancel(token);
     driver.expect_quiet(Duration::from_millis(20));
 }
@@ -86,10 +85,10 @@ fn twice(env: &Env) {
             driver.turn(Wait::No);
         }
         driver.cancel(token);
-        assert_eq!(driver.end(token), Err(Errno::ECANCELED));
+        assert_eq!(driver.end(token), CANCELED);
     }
     driver.expect_quiet(Duration::from_millis(20));
-    driver.expect_alive(ours, &mut peer);
+    driver.expect_alive(ours, &mut *peer);
 }
 
 fn of_a_slot_in_its_next_use(env: &Env) {
@@ -98,7 +97,7 @@ fn of_a_slot_in_its_next_use(env: &Env) {
     let old = driver.receive(ours);
     driver.turn(Wait::No);
     driver.cancel(old);
-    assert_eq!(driver.end(old), Err(Errno::ECANCELED));
+    assert_eq!(driver.end(old), CANCELED);
     let new = driver.receive(ours);
     assert_eq!((new.slot(), new.generation()), (old.slot(), old.generation() + 1));
     driver.cancel(old);
@@ -121,7 +120,7 @@ fn raced_with_data(env: &Env) {
         missing += piece.len();
         driver.cancel(token);
         let (bytes, end) = driver.receive_to_end(token);
-        assert!(end > 0 || end == Err(Errno::ECANCELED), "{end}");
+        assert_eq!(end, CANCELED);
         seen.expect(&bytes);
         missing -= bytes.len();
     }
@@ -133,7 +132,7 @@ fn raced_with_data_of_another_thread(env: &Env) {
     // More than the cancels let pass. Without them, it comes to an end, and the trial fails.
     const MOST: usize = 100_000_000;
     let mut driver = Driver::new(env);
-    let (ours, mut peer) = driver.pair();
+    let (ours, mut peer) = driver.std_pair();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = thread::spawn({
         let stop = Arc::clone(&stop);
@@ -156,7 +155,7 @@ fn raced_with_data_of_another_thread(env: &Env) {
         }
         driver.cancel(token);
         let (bytes, end) = driver.receive_to_end(token);
-        assert!(end > 0 || end == Err(Errno::ECANCELED), "{end}");
+        assert_eq!(end, CANCELED);
         seen.expect(&bytes);
         count += bytes.len();
     }
@@ -164,7 +163,7 @@ fn raced_with_data_of_another_thread(env: &Env) {
     let token = driver.receive(ours);
     let (bytes, end) = driver.receive_to_end(token);
     seen.expect(&bytes);
-    assert_eq!((count + bytes.len(), end), (writer.join().expect("no panic"), 0));
+    assert_eq!((count + bytes.len(), end), (writer.join().expect("no panic"), DONE));
 }
 
 fn raced_with_the_end(env: &Env) {
@@ -173,15 +172,15 @@ fn raced_with_the_end(env: &Env) {
         let (ours, peer) = driver.pair();
         let token = driver.receive(ours);
         driver.turn(Wait::No);
-        let end = if round % 2 == 0 { 0 } else { Err(Errno::ECONNRESET) };
-        if end == 0 {
+        let end = if round % 2 == 0 { DONE } else { RESET };
+        if end == DONE {
             drop(peer)
         } else {
             peer.reset()
         }
         driver.cancel(token);
         match driver.end(token) {
-            result if result == Err(Errno::ECANCELED) => {
+            CANCELED => {
                 let token = driver.receive(ours);
                 assert_eq!(driver.end(token), end, "the end is still there");
             }
@@ -200,12 +199,12 @@ fn receive_cancel_receive(env: &Env) {
         }
         driver.cancel(first);
         let second = driver.receive(ours);
-        assert_eq!(driver.end(first), Err(Errno::ECANCELED));
+        assert_eq!(driver.end(first), CANCELED);
         driver.expect_quiet(Duration::from_millis(20));
         peer.write_all(b"for the second").expect("the peer writes");
         assert_eq!(driver.receive_exact(second, 14), b"for the second");
         driver.cancel(second);
-        assert_eq!(driver.end(second), Err(Errno::ECANCELED));
+        assert_eq!(driver.end(second), CANCELED);
     }
 }
 
@@ -223,6 +222,6 @@ fn receive_cancel_receive_with_data(env: &Env) {
         seen.expect(&early);
         seen.expect(&driver.receive_exact(second, 64 - early.len()));
         driver.cancel(second);
-        assert_eq!(driver.end(second), Err(Errno::ECANCELED));
+        assert_eq!(driver.end(second), CANCELED);
     }
 }

@@ -8,7 +8,7 @@ use runtime_core::data::Data;
 use runtime_core::errno::Errno;
 use runtime_core::op::{Completion, Control, End, Fd, Outcome, SocketOption, Token};
 
-use crate::driver::{Driver, count};
+use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::pattern::Pattern;
 use crate::world::Peer;
 use crate::world::kernel::{self, ANY};
@@ -31,7 +31,7 @@ impl Driver {
         let listener = self.world().listen(1);
         let ours = self.socket();
         let token = self.connect(ours, listener.address());
-        assert_eq!(self.end(token), Ok(0), "connect");
+        assert_eq!(self.end(token), DONE, "connect");
         (ours, listener.accept().expect("accept"))
     }
 
@@ -42,7 +42,7 @@ impl Driver {
         let peer = self.world().connect(address).expect("connect");
         let ours = accepted(self.next(accepting));
         self.cancel(accepting);
-        assert_eq!(self.end(accepting), Err(Errno::ECANCELED));
+        assert_eq!(self.end(accepting), CANCELED);
         let mut pairs = vec![self.pair(), (ours, peer)];
         pairs.extend(self.imported());
         pairs
@@ -52,6 +52,12 @@ impl Driver {
     pub(super) fn std_pair(&mut self) -> (Fd, TcpStream) {
         let (ours, peer) = kernel::connection();
         (self.import(ours), peer)
+    }
+
+    /// Another descriptor of the same socket. Needs a kernel.
+    pub(super) fn duplicate(&mut self, ours: Fd) -> Fd {
+        let shared = self.reactor().share(ours).expect("a second owner");
+        self.import(shared.try_clone().expect("dup"))
     }
 
     /// Receives until `len` bytes have come.
@@ -85,7 +91,7 @@ impl Driver {
         let token = self.receive(ours);
         Pattern::new(2).expect(&self.receive_exact(token, 100));
         self.cancel(token);
-        assert_eq!(self.receive_to_end(token), (Vec::new(), Err(Errno::ECANCELED)));
+        assert_eq!(self.receive_to_end(token), (Vec::new(), CANCELED));
 
         let sent = here.take(100);
         assert_eq!(self.attempt(ours, &sent).expect("send"), sent.len());
@@ -114,6 +120,47 @@ impl Driver {
                         return sent;
                     }
                 }
+            }
+        }
+    }
+}
+
+/// A peer that writes as there is room, in between, and then leaves.
+pub(super) struct Feed {
+    peer: Option<Box<dyn Peer>>,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+impl Feed {
+    pub(super) fn new(peer: Box<dyn Peer>, bytes: Vec<u8>) -> Self {
+        Self { peer: Some(peer), bytes, written: 0 }
+    }
+
+    /// Goes on until there is no room, or nothing left to write.
+    pub(super) fn on(&mut self) {
+        while let Some(peer) = &mut self.peer {
+            match peer.try_write(&self.bytes[self.written..]) {
+                Ok(count) => self.written += count,
+                Err(error) => return assert_eq!(error.kind(), ErrorKind::WouldBlock, "the peer writes"),
+            }
+            if self.written == self.bytes.len() {
+                self.peer = None;
+            }
+        }
+    }
+}
+
+/// Says whether the stream has ended.
+pub(super) fn read_what_is_there(peer: &mut dyn Peer, arrived: &mut Vec<u8>) -> bool {
+    let mut space = [0; 8_192];
+    loop {
+        match peer.try_read(&mut space) {
+            Ok(0) => return true,
+            Ok(count) => arrived.extend_from_slice(&space[..count]),
+            Err(error) => {
+                assert_eq!(error.kind(), ErrorKind::WouldBlock, "the peer reads");
+                return false;
             }
         }
     }

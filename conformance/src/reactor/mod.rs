@@ -8,7 +8,7 @@ use crate::harness::Suite;
 use crate::registry::{self, Backend, modules, trials};
 use crate::world::World;
 
-modules![accept,];
+modules![accept, connect, receive, pool, writable, send, cancel, close, wait, order, bulk, lifetime,];
 
 /// Makes a world, or says why this machine has none.
 pub type MakeWorld = fn() -> Result<Rc<dyn World>, String>;

@@ -2,26 +2,26 @@
 
 use std::io::{Read, Write};
 use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use runtime_core::errno::Errno;
 use runtime_core::op::Control;
 use runtime_core::reactor::Wait;
 use socket2::SockRef;
 
-use super::Env;
-use super::loopback::reset;
-use crate::driver::Driver;
+use super::{Env, trials};
+use crate::driver::{CANCELED, DONE, Driver, RESET};
 use crate::pattern::{Dice, Pattern};
 
 trials![
     pieces,
     larger_than_a_chunk,
     before_it_is_staged,
-    adopted,
-    unix,
-    end_of_a_unix_stream,
+    wherever_it_comes_from,
+    unix: UnixSockets,
+    end_of_a_unix_stream: UnixSockets,
     end_after_data,
     end_before_it_is_staged,
     end_twice,
@@ -31,9 +31,9 @@ trials![
     half_closed_by_the_peer,
     half_closed_by_us,
     shut_for_reading,
-    out_of_band,
+    out_of_band: OutOfBand,
     not_connected,
-    not_a_socket,
+    not_a_socket: Files,
 ];
 
 fn pieces(env: &Env) {
@@ -64,34 +64,35 @@ fn before_it_is_staged(env: &Env) {
     let idle = driver.receive(ours);
     assert_eq!(driver.receive_exact(idle, 5), b"first");
     driver.cancel(idle);
-    assert_eq!(driver.end(idle), Err(Errno::ECANCELED));
+    assert_eq!(driver.end(idle), CANCELED);
     peer.write_all(b"second").expect("the peer writes");
     driver.turn(Wait::No);
     let token = driver.receive(ours);
     assert_eq!(driver.receive_exact(token, 6), b"second");
 }
 
-fn adopted(env: &Env) {
+fn wherever_it_comes_from(env: &Env) {
     let mut driver = Driver::new(env);
-    let (ours, mut peer) = driver.imported();
-    driver.expect_alive(ours, &mut peer);
-    let token = driver.receive(ours);
-    driver.expect_quiet(Duration::from_millis(20));
-    drop(peer);
-    assert_eq!(driver.end(token), Ok(0));
+    for (ours, mut peer) in driver.pairs() {
+        driver.expect_alive(ours, &mut *peer);
+        let token = driver.receive(ours);
+        driver.expect_quiet(Duration::from_millis(20));
+        drop(peer);
+        assert_eq!(driver.end(token), DONE);
+    }
 }
 
 fn unix(env: &Env) {
     let mut driver = Driver::with_pool(env, 10, 64);
     let (ours, mut peer) = UnixStream::pair().expect("socketpair");
-    driver.reactor().adopt(ours.as_fd()).expect("adopt");
+    let ours = driver.import(ours);
     let token = driver.receive(ours);
     driver.turn(Wait::No);
     peer.write_all(&Pattern::default().take(1_000)).expect("the peer writes");
     drop(peer);
     let (bytes, end) = driver.receive_to_end(token);
     Pattern::default().expect(&bytes);
-    assert_eq!((bytes.len(), end), (1_000, 0));
+    assert_eq!((bytes.len(), end), (1_000, DONE));
 }
 
 /// Whenever it comes: before the data has been received, with it, or after.
@@ -99,7 +100,7 @@ fn end_of_a_unix_stream(env: &Env) {
     let mut driver = Driver::new(env);
     for round in 0..60 {
         let (ours, mut peer) = UnixStream::pair().expect("socketpair");
-        driver.reactor().adopt(ours.as_fd()).expect("adopt");
+        let ours = driver.import(ours);
         let token = driver.receive(ours);
         if round % 2 == 0 {
             driver.turn(Wait::No);
@@ -109,7 +110,7 @@ fn end_of_a_unix_stream(env: &Env) {
             driver.turn(Wait::No);
         }
         drop(peer);
-        assert_eq!(driver.receive_to_end(token), (b"bye".to_vec(), 0));
+        assert_eq!(driver.receive_to_end(token), (b"bye".to_vec(), DONE));
     }
 }
 
@@ -122,7 +123,7 @@ fn end_after_data(env: &Env) {
     drop(peer);
     let (bytes, end) = driver.receive_to_end(token);
     Pattern::default().expect(&bytes);
-    assert_eq!((bytes.len(), end), (10_000, 0));
+    assert_eq!((bytes.len(), end), (10_000, DONE));
     driver.expect_quiet(Duration::from_millis(20));
 }
 
@@ -131,7 +132,7 @@ fn end_before_it_is_staged(env: &Env) {
     let (ours, peer) = driver.pair();
     drop(peer);
     let token = driver.receive(ours);
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
 }
 
 fn end_twice(env: &Env) {
@@ -140,9 +141,9 @@ fn end_twice(env: &Env) {
     let token = driver.receive(ours);
     driver.turn(Wait::No);
     drop(peer);
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
     let again = driver.receive(ours);
-    assert_eq!(driver.end(again), Ok(0), "the end stays the end");
+    assert_eq!(driver.end(again), DONE, "the end stays the end");
 }
 
 /// An end that lies behind more chunks than a reactor takes at a time (io_uring: 32).
@@ -156,8 +157,8 @@ fn end_behind_many_chunks(env: &Env) {
         if round & 2 == 0 {
             driver.turn(Wait::No);
         }
-        let expected_end = if round & 4 == 0 { 0 } else { Err(Errno::ECONNRESET) };
-        if expected_end == 0 {
+        let expected_end = if round & 4 == 0 { DONE } else { RESET };
+        if expected_end == DONE {
             drop(peer)
         } else {
             peer.reset()
@@ -178,10 +179,10 @@ fn reset_after_data(env: &Env) {
         peer.write_all(b"hello").expect("the peer writes");
         peer.reset();
         let token = early.unwrap_or_else(|| driver.receive(ours));
-        assert_eq!(driver.receive_to_end(token), (b"hello".to_vec(), Err(Errno::ECONNRESET)), "armed: {armed}");
+        assert_eq!(driver.receive_to_end(token), (b"hello".to_vec(), RESET), "armed: {armed}");
         driver.expect_quiet(Duration::from_millis(5));
         let again = driver.receive(ours);
-        assert_eq!(driver.end(again), Ok(0), "an error is told once");
+        assert_eq!(driver.end(again), DONE, "an error is told once");
     }
 }
 
@@ -191,7 +192,7 @@ fn reset_before_it_is_staged(env: &Env) {
     peer.reset();
     driver.turn(Wait::No);
     let token = driver.receive(ours);
-    assert_eq!(driver.end(token), Err(Errno::ECONNRESET));
+    assert_eq!(driver.end(token), RESET);
 }
 
 fn half_closed_by_the_peer(env: &Env) {
@@ -201,11 +202,11 @@ fn half_closed_by_the_peer(env: &Env) {
     driver.turn(Wait::No);
     peer.write_all(b"question").expect("the peer writes");
     peer.shutdown(Shutdown::Write).expect("shutdown");
-    assert_eq!(driver.receive_to_end(token), (b"question".to_vec(), 0));
+    assert_eq!(driver.receive_to_end(token), (b"question".to_vec(), DONE));
     driver.expect_quiet(Duration::from_millis(20));
 
     let writable = driver.writable(ours);
-    assert_eq!(driver.end(writable), Ok(0));
+    assert_eq!(driver.end(writable), DONE);
     driver.attempt(ours, b"answer").expect("send");
     let mut answer = [0; 6];
     peer.read_exact(&mut answer).expect("the peer reads");
@@ -230,12 +231,12 @@ fn shut_for_reading(env: &Env) {
     let token = driver.receive(ours);
     driver.turn(Wait::No);
     driver.control(ours, Control::Shutdown(Shutdown::Read)).expect("shutdown");
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
 }
 
 fn out_of_band(env: &Env) {
     let mut driver = Driver::new(env);
-    let (ours, mut peer) = driver.pair();
+    let (ours, mut peer) = driver.std_pair();
     let token = driver.receive(ours);
     driver.turn(Wait::No);
     peer.write_all(b"before").expect("the peer writes");
@@ -247,7 +248,7 @@ fn out_of_band(env: &Env) {
     assert_eq!(driver.receive_exact(token, 5), b"after");
     SockRef::from(&peer).send_out_of_band(b"!").expect("the urgent byte");
     drop(peer);
-    assert_eq!(driver.receive_to_end(token), (Vec::new(), 0));
+    assert_eq!(driver.receive_to_end(token), (Vec::new(), DONE));
 }
 
 fn not_connected(env: &Env) {
@@ -262,6 +263,7 @@ fn not_a_socket(env: &Env) {
     let file = OwnedFd::from(std::fs::File::open("/dev/null").expect("/dev/null"));
     let (pipe, _writer) = std::io::pipe().expect("a pipe");
     for fd in [file, OwnedFd::from(pipe)] {
+        let fd = driver.import(fd);
         let token = driver.receive(fd);
         assert_eq!(driver.end(token), Err(Errno::ENOTSOCK));
     }

@@ -1,7 +1,6 @@
 //! Waiting: as long as was said, unless something happens, and at no cost.
 
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -9,8 +8,8 @@ use std::time::Duration;
 use runtime_core::clock::Nanos;
 use runtime_core::reactor::Wait;
 
-use super::Env;
-use crate::driver::Driver;
+use super::{Env, trials};
+use crate::driver::{DONE, Driver};
 use crate::machine::{Alarm, Signals, ThisThread};
 use crate::pattern::Pattern;
 
@@ -18,17 +17,17 @@ trials![
     not_at_all,
     until_a_deadline,
     until_the_past,
-    until_the_end_of_time,
-    less_than_a_millisecond,
+    until_the_end_of_time: Threads,
+    less_than_a_millisecond: Time,
     results_end_a_wait,
-    unparked_by_another_thread,
+    unparked_by_another_thread: Threads,
     unparked_before,
     unparked_before_a_turn_that_does_not_wait,
     unparked_a_thousand_times,
-    unparked_while_busy,
+    unparked_while_busy: Threads,
     clock_never_goes_back,
-    signals_lose_nothing,
-    signals_do_not_prolong_a_wait,
+    signals_lose_nothing: Signals,
+    signals_do_not_prolong_a_wait: Signals,
 ];
 
 fn not_at_all(env: &Env) {
@@ -54,7 +53,7 @@ fn until_the_past(env: &Env) {
     let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
     let token = driver.receive(ours);
-    for deadline in [Nanos(0), Nanos(1), driver.reactor().now()] {
+    for deadline in [Nanos(0), Nanos(1), driver.now()] {
         assert_eq!(driver.turn(Wait::Until(deadline)), 0);
     }
     peer.write_all(b"hello").expect("the peer writes");
@@ -65,7 +64,7 @@ fn until_the_end_of_time(env: &Env) {
     let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let year = Duration::from_secs(365 * 24 * 60 * 60);
-    let now = driver.reactor().now();
+    let now = driver.now();
     let deadlines =
         [Nanos::NEVER, Nanos(u64::MAX - 1), Nanos(i64::MAX as u64 + 1), now.saturating_add(100 * year)];
     for deadline in deadlines {
@@ -75,10 +74,10 @@ fn until_the_end_of_time(env: &Env) {
             move || gone.recv().map(|()| unparker.unpark())
         });
         // Nothing has happened yet, so a deadline that overflows comes to nothing but an early return.
-        let short = driver.reactor().now().saturating_add(Duration::from_millis(5));
+        let short = driver.now().saturating_add(Duration::from_millis(5));
         driver.turn(Wait::Until(short));
         go.send(()).expect("the helper listens");
-        driver.expect_stirs(1);
+        driver.expect_wakes(1);
         driver.turn(Wait::Until(deadline));
         helper.join().expect("no panic").expect("it was told to go");
     }
@@ -92,12 +91,12 @@ fn less_than_a_millisecond(env: &Env) {
     let asked = Duration::from_micros(200);
     let best = (0..200)
         .map(|_| {
-            let start = driver.reactor().now();
+            let start = driver.now();
             let deadline = start.saturating_add(asked);
-            while driver.reactor().now() < deadline {
+            while driver.now() < deadline {
                 driver.turn(Wait::Until(deadline));
             }
-            driver.reactor().now().saturating_since(start)
+            driver.now().saturating_since(start)
         })
         .min();
     // The machine may be slow most of the time, but a reactor that rounds up is slow each time.
@@ -109,7 +108,7 @@ fn results_end_a_wait(env: &Env) {
     let (ours, mut peer) = driver.pair();
     let token = driver.writable(ours);
     driver.turn(Wait::Forever);
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
 
     let token = driver.receive(ours);
     driver.turn(Wait::No);
@@ -118,7 +117,7 @@ fn results_end_a_wait(env: &Env) {
     assert_eq!(driver.receive_exact(token, 5), b"hello");
     drop(peer);
     while driver.turn(Wait::Forever) == 0 {}
-    assert_eq!(driver.end(token), Ok(0));
+    assert_eq!(driver.end(token), DONE);
 }
 
 fn unparked_by_another_thread(env: &Env) {
@@ -129,7 +128,7 @@ fn unparked_by_another_thread(env: &Env) {
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let (go, gone) = mpsc::channel();
     let helper = thread::spawn(move || gone.iter().for_each(|()| unparker.unpark()));
-    driver.expect_stirs(ROUNDS);
+    driver.expect_wakes(ROUNDS);
     for _ in 0..ROUNDS {
         go.send(()).expect("the helper listens");
         driver.turn(Wait::Forever);
@@ -141,7 +140,7 @@ fn unparked_by_another_thread(env: &Env) {
 fn unparked_before(env: &Env) {
     let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
-    driver.expect_stirs(10);
+    driver.expect_wakes(10);
     for _ in 0..10 {
         unparker.unpark();
         driver.turn(Wait::Forever);
@@ -152,7 +151,7 @@ fn unparked_before(env: &Env) {
 fn unparked_before_a_turn_that_does_not_wait(env: &Env) {
     let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
-    driver.expect_stirs(10);
+    driver.expect_wakes(10);
     for round in 0..10 {
         unparker.unpark();
         for _ in 0..round % 4 {
@@ -181,9 +180,9 @@ fn unparked_while_busy(env: &Env) {
     const THREADS: usize = 3;
     const EACH: usize = 2_000;
     let mut driver = Driver::new(env);
-    let (ours, mut peer) = driver.pair();
+    let (ours, mut peer) = driver.std_pair();
     let token = driver.receive(ours);
-    driver.expect_stirs(THREADS * EACH);
+    driver.expect_wakes(THREADS * EACH);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -195,17 +194,17 @@ fn unparked_while_busy(env: &Env) {
         });
         let (bytes, end) = driver.receive_to_end(token);
         Pattern::default().expect(&bytes);
-        assert_eq!((bytes.len(), end), (10_000, 0));
+        assert_eq!((bytes.len(), end), (10_000, DONE));
     });
 }
 
 fn clock_never_goes_back(env: &Env) {
     let mut driver = Driver::new(env);
-    let mut last = driver.reactor().now();
+    let mut last = driver.now();
     for round in 0..1_000u64 {
         let deadline = last.saturating_add(Duration::from_micros(round % 20));
         driver.turn(Wait::Until(deadline));
-        let now = driver.reactor().now();
+        let now = driver.now();
         assert!(now >= last, "{now:?} after {last:?}");
         last = now;
     }
@@ -215,7 +214,7 @@ fn clock_never_goes_back(env: &Env) {
 fn signals_lose_nothing(env: &Env) {
     const ROUNDS: usize = 500;
     let mut driver = Driver::new(env);
-    let (ours, mut peer) = driver.pair();
+    let (ours, mut peer) = driver.std_pair();
     let signals = Signals::catch(libc::SIGUSR1);
     let this_thread = ThisThread::current();
     // What the scope owns goes with it if it panics, and the other thread does not wait for ever.
@@ -229,12 +228,12 @@ fn signals_lose_nothing(env: &Env) {
             }
         });
         let token = driver.receive(ours);
-        driver.expect_stirs(3 * ROUNDS);
+        driver.expect_wakes(3 * ROUNDS);
         for _ in 0..ROUNDS {
             assert_eq!(driver.receive_exact(token, 4), b"ping");
             driver.attempt(ours, b"pong").expect("send");
         }
-        assert_eq!(driver.end(token), Ok(0), "the peer has left");
+        assert_eq!(driver.end(token), DONE, "the peer has left");
     });
     assert!(signals.count() > 0);
 }
@@ -244,14 +243,14 @@ fn signals_do_not_prolong_a_wait(env: &Env) {
     let mut driver = Driver::new(env);
     let signals = Signals::catch(libc::SIGALRM);
     let alarm = Alarm::every(Duration::from_millis(1));
-    let deadline = driver.reactor().now().saturating_add(Duration::from_millis(50));
+    let deadline = driver.now().saturating_add(Duration::from_millis(50));
     let mut turns = 0;
-    while driver.reactor().now() < deadline {
+    while driver.now() < deadline {
         assert_eq!(driver.turn(Wait::Until(deadline)), 0);
         turns += 1;
     }
     drop(alarm);
-    driver.expect_stirs(signals.count());
+    driver.expect_wakes(signals.count());
     assert!(signals.count() > 0);
     assert!(turns <= signals.count() + 16, "{turns} turns with {} signals", signals.count());
 }

@@ -9,8 +9,8 @@ use runtime_core::op::Token;
 use runtime_core::pool::Chunk;
 use runtime_core::reactor::{Completion, Wait};
 
-use super::Env;
 use super::loopback::reset;
+use super::{Env, trials};
 use crate::driver::Driver;
 use crate::pattern::{Dice, Pattern};
 
@@ -179,8 +179,8 @@ impl Connection {
         if !completion.more {
             self.receiving = None;
         }
-        if !completion.more && completion.result != Err(Errno::ECANCELED) {
-            assert!(self.peer.is_none() && [0, Err(Errno::ECONNRESET)].contains(&completion.result));
+        if !completion.more && completion.result != CANCELED {
+            assert!(self.peer.is_none() && [0, RESET].contains(&completion.result));
             self.ended = Some(completion.result);
         }
     }

@@ -109,8 +109,8 @@ impl Peer for TcpStream {
         self.local_addr().expect("getsockname")
     }
 
-    fn remote(&self) -> SocketAddr {
-        self.peer_addr().expect("getpeername")
+    fn remote(&self) -> io::Result<SocketAddr> {
+        self.peer_addr()
     }
 
     fn try_read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
