@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::call::{Call, Job};
-use crate::contain::{contain, drop_contained, wake_contained};
+use crate::contain::{contain, drop_contained, forget_payload, wake_contained};
 use crate::context;
 use crate::errno::Errno;
 use crate::handle::Handle;
@@ -97,6 +97,7 @@ struct Work<T> {
 
 enum State<T> {
     Queued(Box<dyn FnOnce() -> T + Send>, Awaiter),
+    /// It is being called, or dropped.
     Running(Awaiter),
     Answered(Result<T, JoinError>),
     /// The answer is taken, or was dropped.
@@ -169,16 +170,15 @@ impl<T> Work<T> {
                 other => return *state = other,
             }
         };
-        let answer = contain(f).map_err(|payload| JoinError::panic(payload, None));
-        let mut state = self.lock();
-        match mem::replace(&mut *state, State::Over) {
-            State::Running(awaiter) => self.answer(state, awaiter, answer),
-            _ => unreachable!("only its thread ends what runs"),
-        }
+        self.answer(contain(f).map_err(|payload| JoinError::panic(payload, None)));
     }
 
-    /// Gives the answer to the handle or, if that is gone, drops it. `state` is `Over`.
-    fn answer(&self, mut state: MutexGuard<'_, State<T>>, awaiter: Awaiter, answer: Result<T, JoinError>) {
+    /// Gives the answer of what ran, or was given up, to the handle or, if that is gone, drops it.
+    fn answer(&self, answer: Result<T, JoinError>) {
+        let mut state = self.lock();
+        let State::Running(awaiter) = mem::replace(&mut *state, State::Over) else {
+            unreachable!("it is answered once, by the thread that took the closure")
+        };
         match awaiter {
             Awaiter::Handle(waker) => {
                 *state = State::Answered(answer);
@@ -260,8 +260,18 @@ impl<T> GiveUp for Work<T> {
         let mut state = self.lock();
         match mem::replace(&mut *state, State::Over) {
             State::Queued(f, awaiter) => {
-                self.answer(state, awaiter, Err(error));
-                drop_contained(f);
+                *state = State::Running(awaiter);
+                drop(state);
+                // Its panic is the answer, unless there is an error that says more.
+                let error = match contain(|| drop(f)) {
+                    Err(payload) if error.is_cancelled() => JoinError::panic(payload, None),
+                    Err(payload) => {
+                        forget_payload(payload);
+                        error
+                    }
+                    Ok(()) => error,
+                };
+                self.answer(Err(error));
             }
             other => *state = other,
         }

@@ -5,7 +5,7 @@ use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::pin::{Pin, pin};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use carhop::net::{Chunk, TcpStream};
@@ -32,6 +32,7 @@ trials!(
     who_waits_for_room_holds_no_buffer,
     alone_and_in_company,
     a_write_in_company_that_is_dropped,
+    a_write_that_counts_is_made_at_once,
     a_write_behind_one_that_is_dropped,
     a_write_in_company_that_is_forgotten,
     a_write_in_company_that_finds_no_room_and_no_stream,
@@ -222,18 +223,37 @@ fn alone_and_in_company(env: &Env) {
     });
 }
 
-/// The kernel has not seen it yet, and never does.
+/// It goes out all the same, once, and before what comes after it.
 fn a_write_in_company_that_is_dropped(env: &Env) {
+    env.run(async {
+        for with_chunk in [false, true] {
+            let (mut near, mut far) = pair().await;
+            spawn(async {});
+            for _ in 0..3 {
+                if with_chunk {
+                    assert!(poll!(Box::pin(near.write_chunk(b"staged, ".to_vec().into()))).is_pending());
+                } else {
+                    assert!(poll!(Box::pin(near.write_all(b"staged, "))).is_pending());
+                }
+                // While the first is staged, these only wait.
+                assert!(poll!(Box::pin(near.write(b"not staged"))).is_pending());
+            }
+            near.write_all(b"next").await.unwrap();
+            drop(near);
+            assert_eq!(read_to_end(&mut far).await, b"staged, next");
+        }
+    });
+}
+
+/// It returns a count, which would be lost if it were staged and its future dropped.
+fn a_write_that_counts_is_made_at_once(env: &Env) {
     env.run(async {
         let (mut near, mut far) = pair().await;
         spawn(async {});
-        for _ in 0..3 {
-            assert!(poll!(Box::pin(near.write(b"copied"))).is_pending());
-            assert!(poll!(Box::pin(near.write_chunk(b"as it is".to_vec().into()))).is_pending());
-        }
-        near.write_all(b"next").await.unwrap();
+        let Poll::Ready(count) = poll!(Box::pin(near.write(b"counted"))) else { panic!("it was staged") };
+        assert_eq!(count.unwrap(), 7);
         drop(near);
-        assert_eq!(read_to_end(&mut far).await, b"next");
+        assert_eq!(read_to_end(&mut far).await, b"counted");
     });
 }
 
@@ -243,15 +263,15 @@ fn a_write_behind_one_that_is_dropped(env: &Env) {
         let (near, mut far) = UnixStream::pair().unwrap();
         let stream = Stream::from_fd(near.into()).unwrap();
         spawn(async {});
-        let mut first = Box::pin(stream.write(b"first"));
+        let mut first = Box::pin(stream.write_all(b"first"));
         assert!(poll!(&mut first).is_pending());
-        let mut others = FuturesUnordered::from_iter([stream.write(b"second")]);
+        let mut others = FuturesUnordered::from_iter([stream.write_all(b"second")]);
         assert!(poll!(others.next()).is_pending());
         drop(first);
-        assert_eq!(others.next().await.unwrap().unwrap(), 6);
-        let mut arrived = [0; 9];
+        others.next().await.unwrap().unwrap();
+        let mut arrived = [0; 20];
         let count = far.read(&mut arrived).unwrap();
-        assert_eq!(&arrived[..count], b"second");
+        assert_eq!(&arrived[..count], b"firstsecond");
     });
 }
 
@@ -260,7 +280,7 @@ fn a_write_in_company_that_is_forgotten(env: &Env) {
     env.run(async {
         let (mut near, mut far) = pair().await;
         spawn(async {});
-        let mut write = Box::pin(near.write(b"first, "));
+        let mut write = Box::pin(near.write_all(b"first, "));
         assert!(poll!(&mut write).is_pending());
         mem::forget(write);
         near.write_all(b"second, ").await.unwrap();

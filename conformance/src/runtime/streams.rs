@@ -143,7 +143,7 @@ fn addresses_and_options(env: &Env) {
         for fd in [near.as_fd(), far.as_fd(), listener.as_fd()] {
             assert!(crate::machine::is_close_on_exec(fd.as_raw_fd()));
         }
-        assert_eq!(format!("{near:?}"), format!("TcpStream({:?})", near.as_fd()));
+        assert_eq!(format!("{near:?}"), format!("TcpStream(fd {})", near.as_fd().as_raw_fd()));
     });
 }
 
@@ -255,13 +255,13 @@ fn a_duplicate_keeps_the_connection_open(env: &Env) {
 fn a_write_alone_and_one_in_company(env: &Env) {
     env.run(async {
         let (mut near, mut far) = pair().await;
-        assert!(poll!(pin!(near.write(b"alone"))).is_ready());
+        assert!(poll!(pin!(near.write_all(b"alone"))).is_ready());
         spawn(async {});
-        assert!(poll!(pin!(near.write(&[0; 5000]))).is_ready(), "a long one");
+        assert!(poll!(pin!(near.write_all(&[0; 5000]))).is_ready(), "a long one");
         {
-            let mut write = pin!(near.write(b"in company"));
+            let mut write = pin!(near.write_all(b"in company"));
             assert!(poll!(&mut write).is_pending());
-            assert_eq!(write.await.unwrap(), 10);
+            write.await.unwrap();
         }
         drop(near);
         let arrived = read_to_end(&mut far).await;

@@ -1,13 +1,12 @@
 //! What is written to a stream, and who waits for it.
 //!
 //! ```text
-//! Idle     ──write, alone───────────▶ Idle | Full     (attempted at once)
-//! Idle     ──write, beside others───▶ Staged(token)   (attempted in the next turn, with theirs)
-//! Staged   ──taken whole, or failed─▶ Ended(token)
-//! Staged   ──taken in part, no room─▶ Full, with the rest (awaits room)
-//! Ended    ──its write is polled────▶ Idle
-//! Full     ──room, or an error──────▶ Idle            (wakes the writer, which tries again)
-//! any      ──its write is dropped───▶ the same, but what is left of it is dropped
+//! Idle   ──write, alone───────────▶ Idle | Full    (attempted at once)
+//! Idle   ──write, beside others───▶ Staged(token)  (attempted in the next turn, with theirs)
+//! Staged ──taken whole, or failed─▶ Idle           (its write is told)
+//! Staged ──no room for all────────▶ Full(token)    (its write is told, and given the rest)
+//! Staged ──its write is dropped───▶ Forsaken       (attempted all the same; the rest is dropped)
+//! Full   ──room, or an error──────▶ Idle           (wakes the writer, which tries again)
 //! ```
 
 use std::io;
@@ -30,8 +29,8 @@ use super::stream::{Stream, StreamIo};
 pub(super) struct SendSide {
     state: State,
     writer: Option<Waker>,
-    /// What is left of a staged write, and the write's token. In a box, since few streams ever have it.
-    rest: Option<Box<(Token, Data)>>,
+    /// What came of the last staged write, until its future takes it. In a box, since few streams have it.
+    told: Option<Told>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -41,9 +40,13 @@ enum State {
     Staged(Token),
     /// As `Staged`, but nobody waits for it any more.
     Forsaken,
-    /// All of it was written, or none.
-    Ended(Token, Result<(), Errno>),
     Full(Token),
+}
+
+struct Told {
+    write: Token,
+    /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
+    left: Result<Option<Box<Vec<u8>>>, Errno>,
 }
 
 /// What came of a staged write.
@@ -53,7 +56,7 @@ pub(super) enum Staged {
     /// All of it was written.
     Whole,
     /// This is left of it.
-    Rest(Data),
+    Rest(Vec<u8>),
 }
 
 /// Attempts to write, or leaves the waker if an attempt is staged already or would be in vain.
@@ -67,7 +70,10 @@ pub(super) fn poll(stream: &Stream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<
             ready!(budget);
         }
         match stream.descriptor.attempt(Attempt::Send(bytes)) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => io.await_room()?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let token = io.await_room()?;
+                io.outgoing.borrow_mut().state = State::Full(token);
+            }
             result => return Poll::Ready(result),
         }
     }
@@ -79,38 +85,34 @@ pub(super) fn poll(stream: &Stream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<
 #[inline]
 pub(super) fn sent(
     io: &Rc<StreamIo>,
-    token: Token,
+    write: Token,
     result: Result<Outcome<Descriptor>, Errno>,
     data: Option<Data>,
 ) {
-    let Some(mut data) = data else { unreachable!("a send gives its data back") };
-    let mut outgoing = io.outgoing.borrow_mut();
-    let is_awaited = match outgoing.state {
-        State::Staged(staged) => staged == token,
-        State::Forsaken | State::Idle | State::Ended(..) | State::Full(_) => false,
-    };
-    match result {
-        Ok(Outcome::Count(count)) => {
-            data.advance(count);
-            outgoing.state = if is_awaited { State::Ended(token, Ok(())) } else { State::Idle };
-        }
+    let Some(data) = data else { unreachable!("a send gives its data back") };
+    let count = match result {
+        Ok(Outcome::Count(count)) => Ok(count),
         Ok(other) => unreachable!("a send brought {other:?}"),
-        Err(Errno::EAGAIN) => outgoing.state = State::Idle,
-        Err(errno) => outgoing.state = if is_awaited { State::Ended(token, Err(errno)) } else { State::Idle },
-    }
-    let failed = matches!(outgoing.state, State::Ended(_, Err(_)));
-    if is_awaited && !failed && !data.is_empty() {
-        outgoing.rest = Some(Box::new((token, data)));
-        drop(outgoing);
-        // There was no room for all of it. Should this fail, the next attempt will say why.
-        if io.await_room().is_err() {
-            io.outgoing.borrow_mut().state = State::Idle;
+        Err(Errno::EAGAIN) => Ok(0),
+        Err(errno) => Err(errno),
+    };
+    let mut outgoing = io.outgoing.borrow_mut();
+    let is_awaited = matches!(outgoing.state, State::Staged(_));
+    outgoing.state = State::Idle;
+    if is_awaited {
+        let left = count.map(|count| {
+            data.get(count..).filter(|rest| !rest.is_empty()).map(|rest| Box::new(rest.to_vec()))
+        });
+        // Should this fail, the next attempt will say why.
+        if let (Ok(Some(_)), Ok(token)) = (&left, io.await_room()) {
+            outgoing.state = State::Full(token);
         }
-        outgoing = io.outgoing.borrow_mut();
+        outgoing.told = Some(Told { write, left });
     }
-    // Also when it has to wait for room: until then it may hold something that others need.
     let writer = outgoing.writer.take();
     drop(outgoing);
+    // With nothing borrowed: it gives a buffer back.
+    drop(data);
     if let Some(writer) = writer {
         wake_contained(writer);
     }
@@ -138,7 +140,7 @@ pub(super) fn close(io: &StreamIo) {
             io.io.operations().mark_ending(token);
             outgoing.state = State::Forsaken;
         }
-        State::Idle | State::Ended(..) | State::Forsaken => {}
+        State::Idle | State::Forsaken => {}
     }
     let writer = outgoing.writer.take();
     drop(outgoing);
@@ -174,36 +176,29 @@ impl StreamIo {
     }
 
     /// What came of a staged write, once.
+    ///
+    /// # Errors
+    ///
+    /// Those of `send(2)`.
     #[inline]
-    pub(super) fn take_staged(&self, token: Token) -> io::Result<Staged> {
+    pub(super) fn take_staged(&self, write: Token) -> io::Result<Staged> {
         let mut outgoing = self.outgoing.borrow_mut();
-        if let Some(rest) = outgoing.rest.take_if(|rest| rest.0 == token) {
-            return Ok(Staged::Rest(rest.1));
-        }
-        match outgoing.state {
-            State::Ended(ended, result) if ended == token => {
-                outgoing.state = State::Idle;
-                result?;
-                Ok(Staged::Whole)
-            }
-            _ => Ok(Staged::Pending),
+        match outgoing.told.take_if(|told| told.write == write) {
+            None => Ok(Staged::Pending),
+            Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(*rest))),
         }
     }
 
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.
-    pub(super) fn forsake(&self, token: Token) {
+    pub(super) fn forsake(&self, write: Token) {
         let mut outgoing = self.outgoing.borrow_mut();
-        let rest = outgoing.rest.take_if(|rest| rest.0 == token);
-        match outgoing.state {
-            State::Staged(staged) if staged == token => {
-                outgoing.state = State::Forsaken;
-                self.io.operations().mark_ending(token);
-            }
-            State::Ended(ended, _) if ended == token => outgoing.state = State::Idle,
-            State::Staged(_) | State::Ended(..) | State::Idle | State::Full(_) | State::Forsaken => {}
+        let told = outgoing.told.take_if(|told| told.write == write);
+        if matches!(outgoing.state, State::Staged(staged) if staged == write) {
+            outgoing.state = State::Forsaken;
+            self.io.operations().mark_ending(write);
         }
         drop(outgoing);
-        drop(rest);
+        drop(told);
     }
 
     /// Leaves the waker.
@@ -216,10 +211,8 @@ impl StreamIo {
         note(Awaits::Operation { name: "write", fd: self.fd });
     }
 
-    fn await_room(self: &Rc<Self>) -> io::Result<()> {
+    fn await_room(self: &Rc<Self>) -> io::Result<Token> {
         let completer = Rc::clone(self) as Rc<dyn Completer<Descriptor>>;
-        let token = self.io.start(Op::Writable { fd: self.fd }, Role::Room, completer)?;
-        self.outgoing.borrow_mut().state = State::Full(token);
-        Ok(())
+        self.io.start(Op::Writable { fd: self.fd }, Role::Room, completer)
     }
 }

@@ -94,7 +94,7 @@ impl Future for WriteChunk<'_> {
                 }
                 Staged::Rest(rest) => {
                     self.staged = None;
-                    self.chunk = rest.into();
+                    self.chunk = Chunk::from(rest);
                 }
                 Staged::Pending => {
                     io.wait(cx);

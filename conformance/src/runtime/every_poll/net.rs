@@ -96,9 +96,9 @@ async fn connect_to_a_name(probe: &Probe) {
 async fn connect_below(probe: &Probe) {
     let listener = listener().await;
     let addr = listener.local_addr().unwrap().into();
-    let connect = async move { socket::connect(&addr).await.unwrap().address(runtime_core::op::End::Local) };
+    let connect = async move { socket::connect(addr).await.unwrap().address(runtime_core::op::End::Local) };
     let connected = probe.drive_a_loan(connect).await;
-    assert_connected(&listener, connected.map(|addr| addr.unwrap().as_socket().unwrap())).await;
+    assert_connected(&listener, connected.map(|addr| addr.unwrap().as_inet().unwrap())).await;
 }
 
 /// The attempt is still under way when it is given up.
