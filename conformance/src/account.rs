@@ -118,11 +118,6 @@ impl Account {
         }
     }
 
-    /// Which descriptors the reactor has.
-    pub(crate) fn open(&self) -> &HashSet<Fd> {
-        &self.open
-    }
-
     /// The name is stale from now on, and what still waits on it may end cancelled.
     fn retire(&mut self, fd: Fd) {
         self.open.remove(&fd);
@@ -336,7 +331,7 @@ mod tests {
         account.settle(&Completion::last(close, Ok(Outcome::Done)));
         account.settle(&Completion::last(waits, Err(Errno::ECANCELED)));
         account.settle(&Completion::last(late, Err(Errno::EBADF)));
-        assert!(account.open().is_empty());
+        assert!(account.open.is_empty());
     }
 
     #[test]

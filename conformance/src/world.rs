@@ -6,12 +6,15 @@
 pub(crate) mod kernel;
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr};
 
 use runtime_core::op::Fd;
 use runtime_core::reactor::Reactor;
 
 pub use kernel::KernelWorld;
+
+/// Any free port.
+pub(crate) const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A network with reactors in it. Each trial has one to itself.
 ///

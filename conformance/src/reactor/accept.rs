@@ -9,7 +9,7 @@ use runtime_core::errno::Errno;
 use runtime_core::op::{Control, End, Fd};
 use runtime_core::reactor::Wait;
 
-use super::loopback::accepted;
+use super::loopback::fd_of;
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::machine::{self, Shortage};
@@ -38,7 +38,7 @@ fn one(env: &Env) {
         let mut peer = driver.world().connect(address).expect("connect");
         let completion = driver.next(token);
         assert!(completion.more, "{completion:?}");
-        let ours = accepted(completion);
+        let ours = fd_of(completion);
         assert_eq!(peer_of(&mut driver, ours), peer.local());
         driver.expect_alive(ours, &mut *peer);
     }
@@ -49,7 +49,7 @@ fn many_in_one_batch(env: &Env) {
     let (listener, address) = driver.listener(128);
     let peers: Vec<_> = (0..100).map(|_| driver.world().connect(address).expect("connect")).collect();
     let token = driver.accept(listener);
-    let ours: Vec<_> = peers.iter().map(|_| accepted(driver.next(token))).collect();
+    let ours: Vec<_> = peers.iter().map(|_| fd_of(driver.next(token))).collect();
     let there: HashSet<_> = peers.iter().map(|peer| peer.local()).collect();
     let here: HashSet<_> = ours.iter().map(|&ours| peer_of(&mut driver, ours)).collect();
     assert_eq!(here, there);
@@ -65,7 +65,7 @@ fn two_listeners(env: &Env) {
     let to_two = driver.world().connect(two_address).expect("connect");
     let to_one = driver.world().connect(one_address).expect("connect");
     for (token, peer) in [(one_token, to_one), (two_token, to_two)] {
-        let ours = accepted(driver.next(token));
+        let ours = fd_of(driver.next(token));
         assert_eq!(peer_of(&mut driver, ours), peer.local());
     }
 }
@@ -76,7 +76,7 @@ fn close_on_exec(env: &Env) {
     let token = driver.accept(listener);
     let _peers = [driver.world().connect(address), driver.world().connect(address)];
     for _ in 0..2 {
-        let ours = accepted(driver.next(token));
+        let ours = fd_of(driver.next(token));
         let shared = driver.reactor().share(ours).expect("a second owner");
         assert!(machine::is_close_on_exec(shared.as_raw_fd()));
     }
@@ -94,7 +94,7 @@ fn cancelled(env: &Env) {
     let mut peer = driver.world().connect(address).expect("connect");
     driver.expect_quiet(Duration::from_millis(20));
     let token = driver.accept(listener);
-    let ours = accepted(driver.next(token));
+    let ours = fd_of(driver.next(token));
     driver.expect_alive(ours, &mut *peer);
 }
 
@@ -114,7 +114,7 @@ fn cancel_raced_with_connections(env: &Env) {
             let completion = driver.next(token);
             more = completion.more;
             if completion.result.is_ok() {
-                let ours = accepted(completion);
+                let ours = fd_of(completion);
                 served.insert(peer_of(&mut driver, ours));
             } else {
                 assert_eq!(count(&completion), CANCELED);
@@ -123,7 +123,7 @@ fn cancel_raced_with_connections(env: &Env) {
         // Those that the cancel left in the backlog.
         let token = driver.accept(listener);
         while served.len() < peers.len() {
-            let ours = accepted(driver.next(token));
+            let ours = fd_of(driver.next(token));
             served.insert(peer_of(&mut driver, ours));
         }
         driver.cancel(token);
@@ -157,7 +157,7 @@ fn reset_before_accept(env: &Env) {
         // Linux accepts also what has been reset since (accept(2) of other systems: ECONNABORTED).
         let completion = driver.next(token);
         assert!(completion.more, "one bad peer must not end accepting: {completion:?}");
-        let ours = accepted(completion);
+        let ours = fd_of(completion);
         if driver.address(ours, End::Peer).is_ok_and(|peer| peer == honest.local()) {
             return driver.expect_alive(ours, &mut *honest);
         }
@@ -176,7 +176,7 @@ fn no_descriptor_left(env: &Env) {
         }
     }
     let token = driver.accept(listener);
-    let ours = accepted(driver.next(token));
+    let ours = fd_of(driver.next(token));
     driver.expect_alive(ours, &mut *peer);
 }
 
@@ -187,12 +187,12 @@ fn last_descriptor(env: &Env) {
     let first = {
         let _shortage = Shortage::with_spare(1);
         let token = driver.accept(listener);
-        let first = accepted(driver.next(token));
+        let first = fd_of(driver.next(token));
         assert_eq!(driver.end(token), Err(Errno::EMFILE));
         first
     };
     let token = driver.accept(listener);
-    let second = accepted(driver.next(token));
+    let second = fd_of(driver.next(token));
     driver.expect_alive(first, &mut *peers[0]);
     driver.expect_alive(second, &mut *peers[1]);
 }

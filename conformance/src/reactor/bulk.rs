@@ -9,7 +9,7 @@ use std::time::Duration;
 use runtime_core::op::{Fd, Token};
 use runtime_core::reactor::Wait;
 
-use super::loopback::{accepted, bytes, read_what_is_there};
+use super::loopback::{bytes, fd_of, read_what_is_there};
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver, RESET, count};
 use crate::pattern::{Dice, Pattern};
@@ -193,7 +193,7 @@ fn serve(driver: &mut Driver, listener: Fd, connections: usize, mut clients: imp
         driver.turn(Wait::Until(moment));
         for completion in driver.take_all() {
             if completion.token == accepting {
-                let ours = accepted(completion);
+                let ours = fd_of(completion);
                 open.insert(driver.receive(ours), ours);
             } else if let Some(chunk) = completion.data {
                 let ours = open[&completion.token];

@@ -8,7 +8,7 @@ use runtime_core::errno::Errno;
 use runtime_core::op::End;
 use runtime_core::reactor::Wait;
 
-use super::loopback::accepted;
+use super::loopback::fd_of;
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver};
 use crate::machine;
@@ -59,7 +59,7 @@ fn many_in_one_batch(env: &Env) {
         assert_eq!(driver.end(token), DONE);
     }
     for _ in tokens {
-        accepted(driver.next(accepting));
+        fd_of(driver.next(accepting));
     }
 }
 

@@ -10,8 +10,7 @@ use runtime_core::op::{Completion, Control, End, Fd, Outcome, SocketOption, Toke
 
 use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::pattern::Pattern;
-use crate::world::Peer;
-use crate::world::kernel::{self, ANY};
+use crate::world::{ANY, Peer, kernel};
 
 impl Driver {
     pub(super) fn socket(&mut self) -> Fd {
@@ -40,7 +39,7 @@ impl Driver {
         let (listener, address) = self.listener(1);
         let accepting = self.accept(listener);
         let peer = self.world().connect(address).expect("connect");
-        let ours = accepted(self.next(accepting));
+        let ours = fd_of(self.next(accepting));
         self.cancel(accepting);
         assert_eq!(self.end(accepting), CANCELED);
         let mut pairs = vec![self.pair(), (ours, peer)];
@@ -171,12 +170,12 @@ pub(super) fn bytes(completion: Completion) -> Data {
     completion.data.unwrap_or_else(|| panic!("data"))
 }
 
-/// The descriptor that an accept resulted in.
-pub(super) fn accepted(completion: Completion) -> Fd {
+/// The descriptor that a completion brings.
+pub(super) fn fd_of(completion: Completion) -> Fd {
     match completion.result {
         Ok(Outcome::Fd(fd)) => fd,
         Ok(Outcome::Done | Outcome::Count(_) | Outcome::Addresses(_) | Outcome::Stat(_)) | Err(_) => {
-            panic!("not accepted: {completion:?}")
+            panic!("no descriptor: {completion:?}")
         }
     }
 }

@@ -8,7 +8,10 @@ use crate::harness::Suite;
 use crate::registry::{self, Backend, modules, trials};
 use crate::world::World;
 
-modules![accept, connect, receive, pool, writable, send, cancel, close, wait, order, bulk, lifetime,];
+modules![
+    accept, connect, receive, pool, writable, send, cancel, close, names, ownership, calls, files, wait,
+    host, order, bulk, lifetime,
+];
 
 /// Makes a world, or says why this machine has none.
 pub type MakeWorld = fn() -> Result<Rc<dyn World>, String>;

@@ -265,5 +265,5 @@ fn flood_starves_nobody(env: &Env) {
         assert!(turns < ENOUGH_TURNS, "{} of 51 still wait after {turns} turns", waiting.len());
     }
     driver.cancel(flooding);
-    driver.receive_to_end(flooding);
+    assert_eq!(driver.receive_to_end(flooding).1, CANCELED);
 }

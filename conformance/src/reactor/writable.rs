@@ -1,6 +1,6 @@
 //! Waiting for room to write.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,11 +11,8 @@ use runtime_core::op::Fd;
 use runtime_core::reactor::Reactor;
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{Listener, Peer, World};
+use super::{ANY, Listener, Peer, World};
 use crate::machine;
-
-/// Any free port.
-pub(crate) const ANY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// More time than what happens on this machine takes.
 const PATIENCE: Duration = Duration::from_secs(10);

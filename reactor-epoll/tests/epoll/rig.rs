@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use runtime_core::errno::Errno;
 use runtime_core::op::{Completion, Fd, Op, Outcome, Token};
 use runtime_core::pool::Pool;
 use runtime_core::reactor::{Reactor, Turn, Wait};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 
 pub const CHUNKS: u16 = 4;
 pub const CHUNK_LEN: usize = 16;
@@ -51,6 +53,12 @@ impl Rig {
 
     pub fn import(&mut self, fd: impl Into<OwnedFd>) -> Fd {
         self.reactor.import(fd.into()).expect("the kernel knows it")
+    }
+
+    /// Two sockets that are connected, one of them the reactor's.
+    pub fn unix(&mut self) -> (Fd, UnixStream) {
+        let (ours, peer) = UnixStream::pair().expect("two descriptors");
+        (self.import(ours), peer)
     }
 
     pub fn stage(&mut self, op: Op) -> Token {
@@ -112,4 +120,16 @@ pub fn results(done: &[Completion]) -> Vec<(Token, Said, bool)> {
 /// The bytes that completions bring, together.
 pub fn bytes(done: &[Completion]) -> Vec<u8> {
     done.iter().flat_map(|c| c.data.iter().flat_map(|data| data.iter().copied())).collect()
+}
+
+/// Lets a system call of this thread fail with `errno` from now on.
+pub fn refuse(syscall: libc::c_long, errno: i32) {
+    let filter = SeccompFilter::new(
+        [(syscall, Vec::new())].into(),
+        SeccompAction::Allow,
+        SeccompAction::Errno(errno as u32),
+        std::env::consts::ARCH.try_into().expect("an architecture that seccompiler knows"),
+    );
+    let filter: BpfProgram = filter.and_then(SeccompFilter::try_into).expect("a valid filter");
+    apply_filter(&filter).expect("the kernel takes the filter");
 }

@@ -1,6 +1,4 @@
-//! What only epoll can get wrong. What every reactor must do is in the conformance suite.
-
-mod rig;
+//! Which events are meant, which receives are made, and which names reach a descriptor.
 
 use std::fs::File;
 use std::io::{ErrorKind, IoSlice, Read, Write};
@@ -8,12 +6,11 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rig::{CHUNK_LEN, CHUNKS, Count, Done, Failed, Rig, Said, bytes, results};
+use crate::rig::{CHUNK_LEN, CHUNKS, Count, Done, Failed, Rig, Said, bytes, results};
 use runtime_core::errno::Errno;
 use runtime_core::op::{Attempt, Fd, Op};
 use runtime_core::pool::Pool;
 use runtime_core::reactor::{Reactor, Wait};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use socket2::{MsgHdr, SockRef};
 
 /// Both ends of a connection over TCP, one of them the reactor's.
@@ -21,12 +18,6 @@ fn tcp(rig: &mut Rig) -> (Fd, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (rig.import(listener.accept().unwrap().0), client)
-}
-
-/// Two sockets that are connected, one of them the reactor's.
-fn unix(rig: &mut Rig) -> (Fd, UnixStream) {
-    let (ours, peer) = UnixStream::pair().unwrap();
-    (rig.import(ours), peer)
 }
 
 /// Until the other end has acknowledged everything that was written.
@@ -102,7 +93,7 @@ fn what_is_not_a_socket_is_refused_rather_than_waited_for() {
 #[test]
 fn a_name_that_is_stale_or_forged_reaches_no_descriptor() {
     let mut rig = Rig::new();
-    let (socket, mut peer) = unix(&mut rig);
+    let (socket, mut peer) = rig.unix();
     let stale = {
         let exported = rig.reactor.export(socket).unwrap();
         rig.import(exported)
@@ -147,7 +138,7 @@ fn events_of_a_descriptor_whose_number_was_reused_are_stale() {
 #[test]
 fn a_descriptor_whose_number_was_reused_is_watched_anew() {
     let mut rig = Rig::new();
-    let (old, _old_peer) = unix(&mut rig);
+    let (old, _old_peer) = rig.unix();
     let receive = rig.receive(old);
     rig.cancel(receive);
     assert_eq!(results(&rig.turn(Wait::No)), [(receive, Failed(Errno::ECANCELED), false)]);
@@ -176,7 +167,7 @@ fn a_descriptor_that_went_away_may_come_back() {
 #[test]
 fn what_waits_on_a_descriptor_that_is_exported_ends_with_the_next_turn() {
     let mut rig = Rig::new();
-    let (socket, mut peer) = unix(&mut rig);
+    let (socket, mut peer) = rig.unix();
     let receive = rig.receive(socket);
     rig.turn(Wait::No);
     assert_eq!(rig.reactor.idle(&rig.pool), Wait::Forever);
@@ -210,7 +201,7 @@ fn a_receive_that_stops_short_at_urgent_data_is_followed_by_the_rest() {
 #[test]
 fn a_receive_that_stops_short_at_passed_descriptors_is_followed_by_the_rest() {
     let mut rig = Rig::new();
-    let (server, mut client) = unix(&mut rig);
+    let (server, mut client) = rig.unix();
     send_with_descriptor(&client, b"ab");
     client.write_all(b"cd").unwrap();
 
@@ -223,7 +214,7 @@ fn a_receive_that_stops_short_at_passed_descriptors_is_followed_by_the_rest() {
 #[test]
 fn the_end_of_a_stream_comes_with_its_last_bytes() {
     let mut rig = Rig::new();
-    let (server, mut client) = unix(&mut rig);
+    let (server, mut client) = rig.unix();
     client.write_all(b"bye").unwrap();
     drop(client);
     let receive = rig.receive(server);
@@ -257,7 +248,7 @@ fn a_socket_has_one_chunk_a_turn_however_many_events_say_so() {
 #[test]
 fn room_is_remembered_from_the_event_on() {
     let mut rig = Rig::new();
-    let (full, mut peer) = unix(&mut rig);
+    let (full, mut peer) = rig.unix();
     let room = fill(&mut rig, full);
     let writable = rig.stage(Op::Writable { fd: full });
     assert_eq!(results(&rig.turn(Wait::No)), []);
@@ -273,7 +264,7 @@ fn room_is_remembered_from_the_event_on() {
 #[test]
 fn a_second_receive_on_a_socket_is_refused_and_a_close_ends_the_first() {
     let mut rig = Rig::new();
-    let (server, _client) = unix(&mut rig);
+    let (server, _client) = rig.unix();
     let first = rig.receive(server);
     let second = rig.receive(server);
     let close = rig.stage(Op::Close { fd: server });
@@ -329,25 +320,13 @@ fn a_flood_of_connections_is_accepted_in_shares() {
     rig.assert_quiet();
 }
 
-#[test]
-fn a_wait_needs_no_epoll_pwait2() {
-    for errno in [libc::ENOSYS, libc::EPERM] {
-        // The filter ends with the thread.
-        let waits = std::thread::spawn(move || {
-            refuse(libc::SYS_epoll_pwait2, errno);
-            Rig::new().assert_quiet();
-        });
-        waits.join().unwrap();
-    }
-}
-
 /// What is received is still in a processor's cache when it is read.
 #[test]
 fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
     const LEN: usize = 64 * 1024;
     let mut rig = Rig::with_pool(Pool::new(4, LEN).unwrap());
     let receives = [(); 4].map(|()| {
-        let (server, mut client) = unix(&mut rig);
+        let (server, mut client) = rig.unix();
         SockRef::from(&client).set_send_buffer_size(2 * LEN).unwrap();
         client.write_all(&[0; LEN]).unwrap();
         (rig.receive(server), client)
@@ -356,15 +335,6 @@ fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
         let done = rig.turn(Wait::Forever);
         assert_eq!(results(&done), [&two[0], &two[1]].map(|(receive, _)| (*receive, Count(LEN), true)));
     }
-}
-
-#[test]
-fn an_unpark_that_a_turn_without_a_wait_came_upon_ends_the_next_wait() {
-    let mut rig = Rig::new();
-    rig.reactor.unparker().unwrap().unpark();
-    rig.turn(Wait::No);
-    rig.turn(Wait::Forever);
-    rig.assert_quiet();
 }
 
 /// Sends bytes with a descriptor beside them (`SCM_RIGHTS`).
@@ -387,16 +357,4 @@ fn send_with_descriptor(socket: &UnixStream, bytes: &[u8]) {
     let buffers = [IoSlice::new(bytes)];
     let message = MsgHdr::new().with_buffers(&buffers).with_control(control);
     assert_eq!(SockRef::from(socket).sendmsg(&message, 0).unwrap(), bytes.len());
-}
-
-/// Lets a system call of this thread fail with `errno` from now on.
-fn refuse(syscall: libc::c_long, errno: i32) {
-    let filter = SeccompFilter::new(
-        [(syscall, Vec::new())].into(),
-        SeccompAction::Allow,
-        SeccompAction::Errno(errno as u32),
-        std::env::consts::ARCH.try_into().expect("an architecture that seccompiler knows"),
-    );
-    let filter: BpfProgram = filter.and_then(SeccompFilter::try_into).expect("a valid filter");
-    apply_filter(&filter).expect("the kernel takes the filter");
 }
