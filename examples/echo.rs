@@ -30,7 +30,7 @@ use carhop::net::{TcpListener, TcpStream};
 use carhop::signal::{Signal, SignalKind, signal};
 use carhop::task;
 use carhop::time::{sleep, timeout};
-use carhop::{Backend, Builder, BackendReport};
+use carhop::{Backend, BackendReport, Builder};
 use examples::{complain, say};
 use futures::StreamExt;
 use futures::channel::mpsc;

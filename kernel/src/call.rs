@@ -56,8 +56,8 @@ impl Prepared {
         }
     }
 
-    /// Makes the call, on this thread.
-    pub fn make(self) -> Answer {
+    /// Makes the call, on this thread. A job that hands out an answer by itself calls `done` before that.
+    pub fn make(self, done: &dyn Fn()) -> Answer {
         match self.call {
             Call::Resolve { host, port } => {
                 Answer::of(Ok(Outcome::Addresses(Box::new(resolve(&host, port)))))
@@ -72,7 +72,7 @@ impl Prepared {
                 Answer { bytes: Some(bytes), ..Answer::of(count.map(Outcome::Count)) }
             }
             Call::Run(job) => {
-                job.run();
+                job.run(done);
                 Answer::of(Ok(Outcome::Done))
             }
         }
@@ -267,7 +267,7 @@ mod tests {
     fn make(call: Call, descriptors: &mut Descriptors<()>) -> Completion {
         let prepared =
             Prepared::new(call, descriptors).map_err(|(errno, _)| errno).expect("what it names is open");
-        prepared.make().into_completion(TOKEN, descriptors)
+        prepared.make(&|| ()).into_completion(TOKEN, descriptors)
     }
 
     fn make_alone(call: Call) -> Result<Outcome, Errno> {
@@ -317,7 +317,7 @@ mod tests {
         let read = Call::ReadAt { fd, offset: 0, bytes: Vec::with_capacity(8) };
         let prepared = Prepared::new(read, table).map_err(|(errno, _)| errno).unwrap();
         table.remove(fd).unwrap().0.close().unwrap();
-        let read = prepared.make().into_completion(TOKEN, table);
+        let read = prepared.make(&|| ()).into_completion(TOKEN, table);
         assert!(matches!(read.result, Ok(Outcome::Count(1..))));
     }
 

@@ -40,10 +40,12 @@ impl<S: Default> Descriptors<S> {
             self.entries.resize_with(number + 1, Entry::default);
         }
         let entry = &mut self.entries[number];
-        if let Some(Owner::Sole(former)) = entry.vacate().0 {
-            // Somebody has closed it behind the table's back, for the kernel has given its number to another one. To
-            // close it again would close that.
-            let _ = former.into_raw_fd();
+        // If there is a former one, somebody has closed it behind the table's back, for the kernel has given its number to
+        // another one. To close it again would close that.
+        match entry.vacate().0 {
+            None => {}
+            Some(Owner::Sole(former)) => mem::forget(former),
+            Some(Owner::Shared(former)) => mem::forget(former),
         }
         entry.owner = Some(Owner::Sole(fd));
         Fd::new(number as u32, entry.generation)

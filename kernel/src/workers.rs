@@ -16,6 +16,7 @@
 //! the queue empty; a call comes in with a notice to a waiting thread or, if those are fewer than the calls, with a
 //! thread of its own. If none can be started, there is a busy one, which looks when it is done, or the call is refused.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -213,9 +214,15 @@ impl Pool {
             let Some((_, (call, receipt))) = queue.calls.pop_first() else { break };
             queue.idle -= 1;
             drop(state);
-            let answer = make(call);
             // Before anybody sees the answer: so whoever has awaited one call needs no second thread for the next.
-            self.lock().queues[origin as usize].idle += 1;
+            let is_idle = Cell::new(false);
+            let done = || {
+                if !is_idle.replace(true) {
+                    self.lock().queues[origin as usize].idle += 1;
+                }
+            };
+            let answer = make(call, &done);
+            done();
             self.hand_in(receipt, answer);
             state = self.lock();
         }
@@ -247,8 +254,8 @@ impl Pool {
 }
 
 /// Makes a call, whatever a job does that promised not to unwind.
-fn make(call: Prepared) -> Answer {
-    catch_unwind(AssertUnwindSafe(|| call.make())).unwrap_or_else(|payload| {
+fn make(call: Prepared, done: &dyn Fn()) -> Answer {
+    catch_unwind(AssertUnwindSafe(|| call.make(done))).unwrap_or_else(|payload| {
         // A user's value, whose drop may unwind again.
         mem::forget(payload);
         Answer::failed(Errno::EIO)

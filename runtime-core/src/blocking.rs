@@ -66,7 +66,7 @@ where
     });
     let job = {
         let work = Arc::clone(&work);
-        Job::new(move || work.call())
+        Job::with_answer(move |done| work.call(done))
     };
     let queued = Rc::new(Queued(Arc::clone(&work) as Arc<dyn GiveUp>));
     if io.start(Op::Call(Box::new(Call::Run(job))), Role::Request, queued).is_ok() {
@@ -158,8 +158,9 @@ impl<T> fmt::Debug for BlockingHandle<T> {
 }
 
 impl<T> Work<T> {
-    /// Calls the closure, on this thread, unless it was given up. Contains panics.
-    fn call(&self) {
+    /// Calls the closure, on this thread, unless it was given up. Contains panics. `done` is called before anybody sees
+    /// the answer.
+    fn call(&self, done: &dyn Fn()) {
         let f = {
             let mut state = self.lock();
             match mem::replace(&mut *state, State::Over) {
@@ -170,7 +171,9 @@ impl<T> Work<T> {
                 other => return *state = other,
             }
         };
-        self.answer(contain(f).map_err(|payload| JoinError::panic(payload, None)));
+        let answer = contain(f).map_err(|payload| JoinError::panic(payload, None));
+        done();
+        self.answer(answer);
     }
 
     /// Gives the answer of what ran, or was given up, to the handle or, if that is gone, drops it.

@@ -14,7 +14,7 @@ use crate::clock::Nanos;
 use crate::op::{Attempt, Completion, Control, End, Fd, Op, SocketOption, Token};
 use crate::operations::{Completer, Operations, Role};
 use crate::pool::Pool;
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::reactor::{Reactor, Turn, Wait};
 
 /// The part of a runtime that its sockets own together with it. It stays while one of them does.
@@ -109,7 +109,12 @@ impl Io {
 
     /// Why nothing can be asked of it any more.
     pub(crate) fn gone(&self) -> io::Error {
-        io::Error::new(io::ErrorKind::NotConnected, "the carhop runtime of this socket is gone")
+        let why = if self.process.is_current() {
+            "the carhop runtime of this socket is gone"
+        } else {
+            process::FORKED
+        };
+        io::Error::new(io::ErrorKind::NotConnected, why)
     }
 
     /// Asks the reactor something.

@@ -9,6 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock;
 
+/// Why nothing can be asked of a parent's runtime.
+pub(crate) const FORKED: &str = "a carhop runtime does not survive fork: make a new one in the child process";
+
 /// A process. A child that `fork` makes is another one than its parent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Process(u64);
@@ -34,10 +37,7 @@ impl Process {
     ///
     /// In a child that `fork` made of it.
     pub(crate) fn assert_current(self) {
-        assert!(
-            self.is_current(),
-            "a carhop runtime does not survive fork: make a new one in the child process"
-        );
+        assert!(self.is_current(), "{FORKED}");
     }
 }
 

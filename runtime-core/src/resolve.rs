@@ -10,6 +10,7 @@ use crate::data::Data;
 use crate::io::Descriptor;
 use crate::op::{Op, Outcome};
 use crate::request::{InFlight, Request};
+use crate::task::JoinError;
 
 /// The addresses of a host, each with `port`, in the resolver's order; never none. Dropping the future gives the look-up
 /// up.
@@ -40,9 +41,14 @@ impl Request for Resolve {
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {
-        match result? {
+        match result.map_err(no_thread)? {
             Outcome::Addresses(resolved) => *resolved,
             other => unreachable!("a look-up brought {other:?}"),
         }
     }
+}
+
+/// A look-up waits for nothing but a thread.
+fn no_thread(error: io::Error) -> io::Error {
+    if error.kind() == io::ErrorKind::WouldBlock { JoinError::refused(error).into() } else { error }
 }

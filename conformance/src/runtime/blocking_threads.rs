@@ -96,8 +96,8 @@ fn no_thread_to_be_had(env: &Env) {
                 let (sender, dropped) = mpsc::channel();
                 let guard = OnDrop(move || sender.send(()).unwrap());
                 let call = spawn_blocking(move || drop(guard));
-                assert!(call.is_finished() && dropped.try_recv().is_ok());
                 let error = call.await.unwrap_err();
+                assert!(dropped.try_recv().is_ok());
                 assert!(error.is_refused() && !error.is_cancelled() && !error.is_panic());
                 let source = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
                 assert_eq!(source.raw_os_error(), Some(libc::EAGAIN));

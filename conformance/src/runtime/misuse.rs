@@ -111,7 +111,6 @@ fn the_place_of_the_mistake(env: &Env) {
         place_of(|| WeightedShares::new([(1, 0)])),
         place_of(|| UNSET.get()),
         place_of(|| UNSET.set(1)),
-        place_of(|| env.builder().receive_buffers(0, 0).build()),
     ];
     for (call, place) in places.iter().enumerate() {
         assert_eq!(place, file!(), "call {call}");
@@ -167,18 +166,21 @@ fn from_destructors_of_thread_locals(env: &Env) {
 }
 
 fn receive_buffers_beyond_all_bounds(env: &Env) {
-    let refusal = |count, bytes_each| panic_of(|| env.builder().receive_buffers(count, bytes_each).build());
+    let assert_refused = |count, bytes_each, why: &str| {
+        let error = env.builder().receive_buffers(count, bytes_each).build().expect_err("no such buffers");
+        assert_eq!(error.to_string(), format!("{count} receive buffers of {bytes_each} bytes: {why}"));
+    };
     // The product of the first two wraps around to a size that could be had.
     for (count, bytes_each) in
-        [(1 << 15, usize::MAX / (1 << 15) + 2), (2, usize::MAX / 2 + 2), (1, usize::MAX)]
+        [(1 << 15, usize::MAX / (1 << 15) + 2), (2, usize::MAX / 2 + 2), (1, usize::MAX), (1, 1 << 32)]
     {
-        let text = format!("{count} chunks of {bytes_each} bytes are more than an address space holds");
-        assert_eq!(refusal(count, bytes_each), text);
+        assert_refused(count, bytes_each, "more than one receive can fill");
     }
-    assert_eq!(refusal(1, 1 << 32), "a chunk of 4294967296 bytes is more than one receive can fill");
     for (count, bytes_each) in [(0, 1), (1, 0)] {
-        assert_eq!(refusal(count, bytes_each), "a pool needs at least one chunk of at least one byte");
+        assert_refused(count, bytes_each, "at least one of at least one byte is needed");
     }
+    // It is refused here, and not when the first bytes arrive.
+    assert_refused(u16::MAX, u32::MAX as usize, "the system has not so much memory");
 }
 
 pub(super) const FORKED: &str = "a carhop runtime does not survive fork: make a new one in the child process";

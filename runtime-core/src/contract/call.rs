@@ -76,17 +76,23 @@ impl fmt::Debug for Call {
 }
 
 /// A closure that is called once, or dropped uncalled. It contains its own panics.
-pub struct Job(Box<dyn FnOnce() + Send>);
+pub struct Job(Box<dyn FnOnce(&dyn Fn()) + Send>);
 
 impl Job {
     /// Wraps `f`, which must not unwind: whoever calls it need not expect that.
     pub fn new(f: impl FnOnce() + Send + 'static) -> Self {
+        Self(Box::new(|_| f()))
+    }
+
+    /// As [`Job::new`], for a closure that hands out an answer by itself. It calls its argument before that, when there
+    /// is nothing else to do: the thread is free for the next job then, before anybody sees the answer.
+    pub fn with_answer(f: impl FnOnce(&dyn Fn()) + Send + 'static) -> Self {
         Self(Box::new(f))
     }
 
-    /// Calls it, on this thread.
-    pub fn run(self) {
-        (self.0)();
+    /// Calls it, on this thread. It calls `done` at most once.
+    pub fn run(self, done: &dyn Fn()) {
+        (self.0)(done);
     }
 }
 

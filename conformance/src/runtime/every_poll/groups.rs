@@ -20,7 +20,7 @@ futures!(
     a_scope_that_drains: "group::GroupOptions::scope",
     a_scope_within_a_scope: "group::TaskGroup::scope",
     group_task: "group::GroupTask",
-    the_end_of_operations: "endings::OperationsEnded",
+    the_end_of_operations: "quiesced::OperationsEnded",
 );
 
 /// Lives as long as the future that holds it.

@@ -27,7 +27,7 @@ futures!(
     owned_half_read_exact: "halves::OwnedReadHalf::read_exact",
     write: "stream::TcpStream::write",
     poll_write: "stream::TcpStream::poll_write" "stream::Stream::poll_write",
-    write_beside_others: "write::Write",
+    write_beside_others: "write::WriteAll",
     write_all: "stream::TcpStream::write_all",
     half_write: "halves::WriteHalf::write",
     half_poll_write: "halves::WriteHalf::poll_write",

@@ -7,13 +7,13 @@ use std::time::Duration;
 use carhop::spawn;
 use carhop::sync::{Mutex, Semaphore};
 use carhop::time::{Instant, Interval, interval, sleep, timeout, timeout_at};
-use runtime_core::{Nanos, sleep as timer, under_way};
+use runtime_core::{Nanos, sleep, under_way};
 
 use super::{Probe, futures, yields};
 
 futures!(
     sleeping: "time::Sleep",
-    sleeping_below: "timer::Sleep",
+    sleeping_below: "sleep::Sleep",
     a_timeout: "timeout::timeout",
     a_timeout_at: "timeout::timeout_at",
     a_timeout_that_is_in_time: "timeout::timeout",
@@ -41,7 +41,7 @@ async fn sleeping(probe: &Probe) {
 
 async fn sleeping_below(probe: &Probe) {
     let deadline = timer::now().saturating_add(A_WHILE);
-    let slept = drive_a_timer(probe, timer::Sleep::until(deadline)).await;
+    let slept = drive_a_timer(probe, sleep::Sleep::until(deadline)).await;
     assert!(slept.is_none() || timer::now() >= deadline);
     assert!(deadline < Nanos::NEVER);
 }
