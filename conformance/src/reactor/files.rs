@@ -69,7 +69,7 @@ fn offsets(env: &Env) {
     let all = Pattern::default().take(LEN);
     assert_eq!(driver.read_at(file, 5_000, 10), all[5_000..5_010]);
     assert_eq!(driver.read_at(file, LEN as u64 - 1, 10), all[LEN - 1..]);
-    for behind_the_end in [LEN as u64, LEN as u64 + 1, 1 << 40, i64::MAX as u64] {
+    for behind_the_end in [LEN as u64, LEN as u64 + 1, 1 << 40] {
         assert_eq!(driver.read_at(file, behind_the_end, 10), b"");
     }
     // The kernel's offsets are signed. To io_uring, -1 means the file's own position.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -111,15 +112,19 @@ fn readable_for_an_unpark_of_another_thread(env: &Env) {
             driver.expect_readable();
         });
         assert!(said.load(Ordering::Acquire), "before anybody has called");
-        driver.turn(Wait::No);
+        driver.host_turn();
     }
 }
 
 fn readable_for_the_end_of_a_call(env: &Env) {
     let mut driver = Driver::new(env);
     for _ in 0..20 {
-        let token = driver.call(Call::Run(Job::new(|| ())));
-        driver.turn(Wait::No);
+        let (go_on, told) = mpsc::channel::<()>();
+        // Ends when the trial lets go of the other end.
+        let token = driver.call(Call::Run(Job::new(move || drop(told.recv()))));
+        driver.expect_nothing_to_watch();
+        drop(go_on);
+        driver.expect_readable();
         driver.host_until_some();
         assert_eq!(driver.end(token), DONE);
     }
@@ -157,7 +162,6 @@ fn transfer(mut driver: Driver) {
     let (ours, peer) = driver.pair();
     let mut feed = Feed::new(peer, Pattern::default().take(LEN));
     let token = driver.receive(ours);
-    driver.turn(Wait::No);
     let (mut seen, mut count) = (Pattern::default(), 0);
     loop {
         feed.on();
@@ -176,22 +180,22 @@ fn transfer(mut driver: Driver) {
 fn many_connections(env: &Env) {
     const EACH: usize = 3_000;
     let mut driver = Driver::with_pool(env, 4, 500);
-    let mut connections = Vec::new();
-    for stream in 0..30 {
-        let (ours, mut peer) = driver.pair();
-        peer.write_all(&Pattern::new(stream).take(EACH)).expect("the peer writes");
-        connections.push((driver.receive(ours), Pattern::new(stream), 0, peer));
+    let mut connections: Vec<_> =
+        (0..30).map(|stream| (driver.pair(), Pattern::new(stream), Pattern::new(stream), 0)).collect();
+    let mut tokens = Vec::new();
+    for ((ours, peer), sent, ..) in &mut connections {
+        peer.write_all(&sent.take(EACH)).expect("the peer writes");
+        tokens.push(driver.receive(*ours));
     }
-    driver.turn(Wait::No);
-    while connections.iter().any(|&(_, _, count, _)| count < EACH) {
-        for (token, seen, count, _) in &mut connections {
-            while let Some(completion) = driver.try_next(*token) {
+    while connections.iter().any(|&(.., count)| count < EACH) {
+        driver.host_until_some();
+        for (&token, (.., seen, count)) in tokens.iter().zip(&mut connections) {
+            while let Some(completion) = driver.try_next(token) {
                 let chunk = bytes(completion);
                 seen.expect(&chunk);
                 *count += chunk.len();
             }
         }
-        driver.host_until_some();
     }
 }
 
@@ -213,7 +217,7 @@ impl Driver {
     /// There may be something to collect that brings no result, so some turns are allowed for that.
     fn expect_nothing_to_watch(&mut self) {
         for _ in 0..8 {
-            let results = self.turn(Wait::No);
+            let results = self.host_turn();
             assert_eq!(results, 0, "nothing was to come");
             if self.idle() != Wait::No && !self.is_readable(Duration::ZERO) {
                 return;
@@ -222,25 +226,35 @@ impl Driver {
         panic!("the host is told something again and again");
     }
 
-    /// Does what a host does, until a turn has results. Says how many.
+    /// A turn that is told to wait, and not for long: an unpark is for one of those.
+    fn host_turn(&mut self) -> usize {
+        let now = self.now();
+        self.turn(Wait::Until(now))
+    }
+
+    /// Does what a host does: turns, and waits as it is told in between. Until a turn has results; says how many.
     fn host_until_some(&mut self) -> usize {
         let end = self.soon();
         loop {
-            assert!(self.now() < end, "no result in {} s", PATIENCE.as_secs());
-            let wait = match self.idle().until_at_most(end) {
-                // Nobody but the reactor itself can say when something happens.
-                Wait::Until(_) | Wait::Forever if self.reactor().descriptor().is_err() => self.idle(),
-                Wait::Until(deadline) => {
-                    let patience = deadline.saturating_since(self.now());
-                    assert!(self.is_readable(patience) || deadline < end, "the host is told nothing");
-                    Wait::No
-                }
-                Wait::No | Wait::Forever => Wait::No,
-            };
-            assert_ne!(wait, Wait::Forever, "nothing will ever happen");
-            let results = self.turn(wait);
+            let results = self.host_turn();
             if results > 0 {
                 return results;
+            }
+            assert!(self.now() < end, "no result in {} s", PATIENCE.as_secs());
+            let idle = self.idle();
+            if idle == Wait::No {
+                continue;
+            }
+            if self.reactor().descriptor().is_err() {
+                // Nobody but the reactor knows when something happens.
+                assert_ne!(idle, Wait::Forever, "nothing will ever happen");
+                let results = self.turn(idle);
+                if results > 0 {
+                    return results;
+                }
+            } else if let Wait::Until(deadline) = idle.until_at_most(end) {
+                let patience = deadline.saturating_since(self.now());
+                assert!(self.is_readable(patience) || deadline < end, "the host is told nothing");
             }
         }
     }
