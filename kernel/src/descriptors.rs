@@ -190,7 +190,11 @@ mod tests {
         let fd = table.insert(null());
         for forged in [Fd::new(fd.number(), fd.generation() + 1), Fd::new(0, 0), Fd::new(u32::MAX, 0)] {
             assert_eq!(table.get(forged).unwrap_err(), Errno::EBADF);
-            assert!(table.get_mut(forged).is_err() && table.share(forged).is_err() && table.remove(forged).is_err());
+            assert!(
+                table.get_mut(forged).is_err()
+                    && table.share(forged).is_err()
+                    && table.remove(forged).is_err()
+            );
         }
         assert!(table.get(fd).is_ok());
     }

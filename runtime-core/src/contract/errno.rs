@@ -74,10 +74,15 @@ impl From<Errno> for io::Error {
     }
 }
 
-/// [`Errno::EIO`] for an error that has no number.
+/// For an error that has no number, [`Errno::EINVAL`] if an argument was refused (a path with a zero in it, or a longer
+/// one than fits an address), else [`Errno::EIO`].
 impl From<io::Error> for Errno {
     fn from(error: io::Error) -> Self {
-        error.raw_os_error().map_or(Errno::EIO, Errno)
+        match (error.raw_os_error(), error.kind()) {
+            (Some(number), _) => Errno(number),
+            (None, io::ErrorKind::InvalidInput) => Errno::EINVAL,
+            (None, _) => Errno::EIO,
+        }
     }
 }
 
