@@ -150,6 +150,7 @@ const MODULES: &[(&str, Trials)] = &[
     ("every_poll::net", every_poll::net::TRIALS),
     ("every_poll::sockets", every_poll::sockets::TRIALS),
     ("every_poll::chunks", every_poll::chunks::TRIALS),
+    ("every_poll::files", every_poll::files::TRIALS),
 ];
 
 /// Everything that the runtime must do on `backend`.

@@ -21,6 +21,7 @@ const TRIED: &[super::Futures] = &[
     super::net::FUTURES,
     super::sockets::FUTURES,
     super::chunks::FUTURES,
+    super::files::FUTURES,
 ];
 
 fn there_is_a_trial_for_each_public_future(_: &Env) {

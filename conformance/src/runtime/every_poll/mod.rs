@@ -3,6 +3,7 @@
 
 pub(super) mod channels;
 pub(super) mod chunks;
+pub(super) mod files;
 pub(super) mod groups;
 mod list;
 pub(super) mod meetings;

@@ -89,7 +89,8 @@ async fn poll_write(probe: &Probe) {
 }
 
 async fn write_beside_others(probe: &Probe) {
-    writing_beside_others(probe, async |stream, piece| stream.write(piece).await).await;
+    writing_beside_others(probe, async |stream, piece| stream.write_all(piece).await.map(|()| piece.len()))
+        .await;
 }
 
 /// Each write is staged. One that is dropped may still go out, but neither twice nor behind the next one.
