@@ -49,7 +49,9 @@ impl Dice {
     pub(crate) fn seeded(seed: u64) -> Self {
         let mut dice = Self { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) };
         // Neighbouring seeds begin alike.
-        (0..8).for_each(|_| drop(dice.roll(2)));
+        for _ in 0..8 {
+            dice.roll(2);
+        }
         dice
     }
 

@@ -121,7 +121,7 @@ fn readable_for_the_end_of_a_call(env: &Env) {
     for _ in 0..20 {
         let (go_on, told) = mpsc::channel::<()>();
         // Ends when the trial lets go of the other end.
-        let token = driver.call(Call::Run(Job::new(move || drop(told.recv()))));
+        let token = driver.call(Call::Run(Job::new(move || _ = told.recv())));
         driver.expect_nothing_to_watch();
         drop(go_on);
         driver.expect_readable();
