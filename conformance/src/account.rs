@@ -1,169 +1,406 @@
-//! What every trial tests, whatever else it tests: **each operation has exactly one terminal completion**,
-//! nothing before it that its kind cannot have, and nothing after it.
+//! What every trial tests, whatever else it tests: **each operation has exactly one terminal completion**, nothing before
+//! it that its kind cannot have, and nothing after it; what it owned comes back as it was; a name is given once, and
+//! answers `EBADF` when it is nobody's.
 //!
-//! Tokens are given out as a slab does, the slot that was freed last first, so that a completion which comes
-//! late meets a slot in use by another.
+//! Tokens are given out as a slab does, the slot that was freed last first, so that a completion which comes late meets
+//! a slot in use by another.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{Ipv6Addr, SocketAddr};
 
-use runtime_core::op::{Op, Token};
-use runtime_core::reactor::Completion;
-use socket2::SockAddr;
+use runtime_core::call::Call;
+use runtime_core::data::Data;
+use runtime_core::errno::Errno;
+use runtime_core::op::{Completion, Fd, Op, Outcome, Token};
 
-/// Which operations are in flight, and which slots are free.
+/// Which operations are in flight, which slots are free, and which descriptors the reactor has.
 #[derive(Default)]
 pub(crate) struct Account {
     live: HashMap<Token, Live>,
     free: Vec<Token>,
     slots: u32,
-    accepts: HashSet<Token>,
+    open: HashSet<Fd>,
+    /// All that were ever given.
+    names: HashSet<Fd>,
 }
 
 struct Live {
-    op: Op,
-    cancelled: bool,
+    name: &'static str,
+    owes: Owes,
+    fd: Option<Fd>,
+    standing: Standing,
+    /// It has been asked to end, or its descriptor is gone.
+    may_be_cancelled: bool,
+}
+
+/// Whether the name of an operation's descriptor was one when the operation was staged.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// So `EBADF` is wrong. Also of an operation that names no descriptor.
+    Somebodys,
+    /// So everything but `EBADF` is wrong.
+    Nobodys,
+    /// It was, and is no more: the turn may have come too late.
+    GivenUp,
+}
+
+/// What may come of an operation.
+enum Owes {
+    Connections,
+    Bytes,
+    /// As many of these as there was room for, and all of them back.
+    Sent(Lent),
+    /// More bytes behind these, and all of them back.
+    Read(Lent),
+    Done,
+    File,
+    Metadata,
+    Addresses,
+}
+
+/// Memory that belongs to an operation: the account keeps a copy, and looks at the memory only when it is back.
+struct Lent {
+    start: *const u8,
+    bytes: Vec<u8>,
 }
 
 impl Account {
-    /// Opens an entry for `op`. The address of a connect belongs to the account from now on.
-    pub(crate) fn issue(&mut self, op: Op) -> Token {
+    /// Opens an entry for `op`.
+    pub(crate) fn issue(&mut self, op: &Op) -> Token {
         let token = self.free.pop().unwrap_or_else(|| {
             self.slots += 1;
             Token::new(self.slots - 1, 0)
         });
-        if let Op::Accept { .. } = op {
-            self.accepts.insert(token);
+        let (fd, owes) = match op {
+            Op::Accept { fd } => (Some(*fd), Owes::Connections),
+            Op::Receive { fd } => (Some(*fd), Owes::Bytes),
+            Op::Send { fd, data } => (Some(*fd), Owes::Sent(Lent::new(data))),
+            Op::Writable { fd } | Op::Connect { fd, .. } | Op::Close { fd } => (Some(*fd), Owes::Done),
+            Op::Call(call) => match &**call {
+                Call::Resolve { .. } => (None, Owes::Addresses),
+                Call::Open { .. } => (None, Owes::File),
+                Call::Stat { .. } => (None, Owes::Metadata),
+                Call::ReadAt { fd, bytes, .. } => (Some(*fd), Owes::Read(Lent::new(bytes))),
+                Call::Run(_) => (None, Owes::Done),
+            },
+            Op::Cancel { .. } => unreachable!("a cancel has no entry"),
+        };
+        let standing = match fd {
+            Some(fd) if !self.open.contains(&fd) => Standing::Nobodys,
+            Some(_) | None => Standing::Somebodys,
+        };
+        if let Op::Close { fd } = op {
+            self.retire(*fd);
         }
-        self.live.insert(token, Live { op, cancelled: false });
+        self.live.insert(token, Live { name: op.name(), owes, fd, standing, may_be_cancelled: false });
         token
     }
 
     /// From now on the operation, if it is in flight, may end cancelled.
     pub(crate) fn cancelled(&mut self, target: Token) {
         if let Some(live) = self.live.get_mut(&target) {
-            live.cancelled = true;
+            live.may_be_cancelled = true;
+        }
+    }
+
+    /// The reactor has given this name.
+    pub(crate) fn named(&mut self, fd: Fd) {
+        assert!(self.names.insert(fd), "{fd:?} was somebody else's name");
+        self.open.insert(fd);
+    }
+
+    /// The reactor has given this descriptor up, at once: what is staged has not been performed.
+    pub(crate) fn exported(&mut self, fd: Fd) {
+        self.retire(fd);
+        for live in self.live.values_mut().filter(|live| live.fd == Some(fd)) {
+            if live.standing == Standing::Somebodys {
+                live.standing = Standing::GivenUp;
+            }
+        }
+    }
+
+    /// The name is stale from now on, and what still waits on it may end cancelled.
+    fn retire(&mut self, fd: Fd) {
+        self.open.remove(&fd);
+        for live in self.live.values_mut().filter(|live| live.fd == Some(fd)) {
+            live.may_be_cancelled = true;
         }
     }
 
     /// Checks a completion against what was staged.
     pub(crate) fn settle(&mut self, completion: &Completion) {
-        let &Completion { token, result, more, ref chunk } = completion;
-        let live = self.live.get(&token);
-        let Live { op, cancelled } = live.unwrap_or_else(|| panic!("of nothing in flight: {completion:?}"));
-        let name = op.name();
-
-        assert!(!more || result >= 0, "{name} failed and goes on: {completion:?}");
-        assert!(result != -libc::ECANCELED || *cancelled, "{name}: nobody cancelled {completion:?}");
-        match op {
-            Op::Receive { .. } => {
-                let received = chunk.as_ref().map_or(0, |chunk| chunk.len());
-                assert_eq!(result.max(0) as usize, received, "{name}: {completion:?}");
-                assert_eq!(chunk.is_some(), result > 0, "{name}: {completion:?}");
-                assert!(!more || result > 0, "{name}: the end is terminal: {completion:?}");
-            }
-            Op::Accept { .. } => assert!(chunk.is_none(), "{name}: {completion:?}"),
-            Op::Connect { .. } | Op::Writable { .. } | Op::Close { .. } => {
-                assert!(!more && result <= 0 && chunk.is_none(), "{name}: {completion:?}");
-            }
-            Op::Send { bytes, .. } => {
-                assert!(!more && result <= bytes.len() as i32 && chunk.is_none(), "{name}: {completion:?}");
-            }
-            Op::Cancel { .. } => unreachable!("a cancel has no entry"),
+        let Completion { token, result, more, data } = completion;
+        let live = self.live.get(token).unwrap_or_else(|| panic!("of nothing in flight: {completion:?}"));
+        live.check(result, *more, data.as_ref())
+            .unwrap_or_else(|why| panic!("{}: {why}: {completion:?}", live.name));
+        if let Ok(Outcome::Fd(fd)) = result {
+            self.named(*fd);
         }
         if !more {
-            self.end(token);
+            self.end(*token);
         }
     }
 
-    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (Token, &Op)> {
-        self.live.iter().map(|(&token, live)| (token, &live.op))
+    /// Whether the operation, if it is in flight, is a staged write.
+    pub(crate) fn is_send(&self, token: Token) -> bool {
+        self.live.get(&token).is_some_and(|live| matches!(live.owes, Owes::Sent(_)))
     }
 
-    /// Whether this is or was an accept, whose results are descriptors.
-    pub(crate) fn is_accept(&self, token: Token) -> bool {
-        self.accepts.contains(&token)
+    /// What is in flight, with the operation in one word.
+    pub(crate) fn in_flight(&self) -> impl Iterator<Item = (Token, &'static str)> {
+        self.live.iter().map(|(&token, live)| (token, live.name))
     }
 
     /// Nothing will complete any more: the reactor is gone.
     pub(crate) fn close(&mut self) {
         let tokens: Vec<_> = self.live.keys().copied().collect();
         tokens.into_iter().for_each(|token| self.end(token));
+        self.open.clear();
     }
 
     fn end(&mut self, token: Token) {
-        if let Some(Live { op: Op::Connect { addr, .. }, .. }) = self.live.remove(&token) {
-            // SAFETY: `Driver::connect` made it from a box. The reactor no longer touches it: its operation
-            // has ended, or the reactor is gone. It is spoilt first, for those who look all the same.
-            unsafe {
-                *addr.as_ptr() = SockAddr::from(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
-                drop(Box::from_raw(addr.as_ptr()));
-            }
-        }
+        self.live.remove(&token);
         self.free.push(Token::new(token.slot() as u32, token.generation() + 1));
     }
 }
 
+impl Live {
+    fn check(
+        &self,
+        result: &Result<Outcome, Errno>,
+        more: bool,
+        data: Option<&Data>,
+    ) -> Result<(), &'static str> {
+        match result {
+            Ok(outcome) => {
+                ensure(self.standing != Standing::Nobodys, "its descriptor is nobody's")?;
+                self.check_outcome(outcome, more, data)
+            }
+            Err(errno) => {
+                ensure(!more, "it failed and goes on")?;
+                ensure(*errno != Errno::ECANCELED || self.may_be_cancelled, "nobody cancelled it")?;
+                match self.standing {
+                    Standing::Somebodys => ensure(*errno != Errno::EBADF, "its descriptor is somebody's")?,
+                    Standing::Nobodys => ensure(*errno == Errno::EBADF, "its descriptor is nobody's")?,
+                    Standing::GivenUp => (),
+                }
+                self.check_failure(*errno, data)
+            }
+        }
+    }
+
+    fn check_outcome(&self, outcome: &Outcome, more: bool, data: Option<&Data>) -> Result<(), &'static str> {
+        match (&self.owes, outcome) {
+            (Owes::Connections, Outcome::Fd(_)) => ensure(data.is_none(), "a connection brings no data"),
+            (Owes::Bytes, Outcome::Count(count)) => {
+                ensure(more, "what carries bytes is not the end")?;
+                ensure(*count > 0, "no bytes are no result")?;
+                match data {
+                    Some(Data::Chunk(chunk)) => ensure(chunk.len() == *count, "the chunk has another length"),
+                    Some(Data::Vec { .. } | Data::Arena(_)) | None => Err("bytes come in a chunk"),
+                }
+            }
+            (Owes::Bytes, Outcome::Done) => {
+                ensure(!more && data.is_none(), "the end is terminal, without data")
+            }
+            (Owes::Sent(lent), Outcome::Count(count)) => {
+                ensure(
+                    !more && *count > 0 && *count <= lent.bytes.len(),
+                    "it has one count, of what it had",
+                )?;
+                ensure(lent.is_back(data), "the data does not come back as it was")
+            }
+            (Owes::Read(lent), Outcome::Count(count)) => {
+                ensure(!more, "it has one result")?;
+                ensure(lent.is_back_with_more(data, *count), "the bytes do not come back, with so many more")
+            }
+            (Owes::Done, Outcome::Done)
+            | (Owes::File, Outcome::Fd(_))
+            | (Owes::Metadata, Outcome::Stat(_)) => {
+                ensure(!more && data.is_none(), "it has one result, without data")
+            }
+            (Owes::Addresses, Outcome::Addresses(addresses)) => {
+                ensure(!more && data.is_none(), "it has one result, without data")?;
+                ensure(!matches!(&**addresses, Ok(found) if found.is_empty()), "no address is an error")
+            }
+            (
+                Owes::Connections
+                | Owes::Bytes
+                | Owes::Sent(_)
+                | Owes::Read(_)
+                | Owes::Done
+                | Owes::File
+                | Owes::Metadata
+                | Owes::Addresses,
+                Outcome::Done | Outcome::Count(_) | Outcome::Fd(_) | Outcome::Addresses(_) | Outcome::Stat(_),
+            ) => Err("another kind of outcome"),
+        }
+    }
+
+    fn check_failure(&self, errno: Errno, data: Option<&Data>) -> Result<(), &'static str> {
+        match &self.owes {
+            Owes::Sent(lent) => ensure(lent.is_back(data), "the data does not come back as it was"),
+            // A read that goes on keeps its bytes.
+            Owes::Read(_) if errno == Errno::ECANCELED && data.is_none() => Ok(()),
+            Owes::Read(lent) => {
+                ensure(lent.is_back_with_more(data, 0), "the bytes do not come back as they were")
+            }
+            Owes::Connections | Owes::Bytes | Owes::Done | Owes::File | Owes::Metadata | Owes::Addresses => {
+                ensure(data.is_none(), "a failure brings no data")
+            }
+        }
+    }
+}
+
+impl Lent {
+    fn new(bytes: &[u8]) -> Self {
+        Self { start: bytes.as_ptr(), bytes: bytes.to_vec() }
+    }
+
+    fn is_back(&self, data: Option<&Data>) -> bool {
+        data.is_some_and(|data| data.as_ptr() == self.start && **data == *self.bytes)
+    }
+
+    fn is_back_with_more(&self, data: Option<&Data>, count: usize) -> bool {
+        let Some(Data::Vec { bytes, start: 0 }) = data else { return false };
+        bytes.as_ptr() == self.start
+            && bytes.len() == self.bytes.len() + count
+            && bytes[..self.bytes.len()] == *self.bytes
+    }
+}
+
+fn ensure(holds: bool, otherwise: &'static str) -> Result<(), &'static str> {
+    if holds { Ok(()) } else { Err(otherwise) }
+}
+
 #[cfg(test)]
 mod tests {
+    use runtime_core::pool::Pool;
+
     use super::*;
 
-    const CLOSE: Op = Op::Close { fd: 9 };
-    const RECEIVE: Op = Op::Receive { fd: 9 };
+    const FD: Fd = Fd::new(9, 1);
+    const CLOSE: Op = Op::Close { fd: FD };
+    const RECEIVE: Op = Op::Receive { fd: FD };
 
-    fn completion(token: Token, result: i32, more: bool) -> Completion {
-        Completion { token, result, more, chunk: None }
+    fn account() -> Account {
+        let mut account = Account::default();
+        account.named(FD);
+        account
     }
 
     #[test]
     fn an_operation_ends_once_and_its_slot_is_used_again() {
-        let mut account = Account::default();
-        let first = account.issue(CLOSE);
-        account.settle(&completion(first, 0, false));
+        let mut account = account();
+        let first = account.issue(&CLOSE);
+        account.settle(&Completion::last(first, Ok(Outcome::Done)));
         assert_eq!(account.in_flight().count(), 0);
-        assert_eq!(account.issue(CLOSE), Token::new(0, 1));
+        assert_eq!(account.issue(&CLOSE), Token::new(0, 1));
     }
 
     #[test]
     #[should_panic(expected = "of nothing in flight")]
     fn twice_is_once_too_often() {
-        let mut account = Account::default();
-        let token = account.issue(CLOSE);
-        account.settle(&completion(token, 0, false));
-        account.settle(&completion(token, 0, false));
+        let mut account = account();
+        let token = account.issue(&CLOSE);
+        account.settle(&Completion::last(token, Ok(Outcome::Done)));
+        account.settle(&Completion::last(token, Ok(Outcome::Done)));
     }
 
     #[test]
     #[should_panic(expected = "of nothing in flight")]
     fn a_late_result_does_not_reach_the_next_user_of_the_slot() {
-        let mut account = Account::default();
-        let old = account.issue(RECEIVE);
-        account.settle(&completion(old, 0, false));
-        account.issue(RECEIVE);
-        account.settle(&completion(old, 0, false));
+        let mut account = account();
+        let old = account.issue(&RECEIVE);
+        account.settle(&Completion::last(old, Ok(Outcome::Done)));
+        account.issue(&RECEIVE);
+        account.settle(&Completion::last(old, Ok(Outcome::Done)));
     }
 
     #[test]
     #[should_panic(expected = "nobody cancelled")]
     fn cancelled_by_nobody() {
-        let mut account = Account::default();
-        let token = account.issue(RECEIVE);
-        account.settle(&completion(token, -libc::ECANCELED, false));
+        let mut account = account();
+        let token = account.issue(&RECEIVE);
+        account.settle(&Completion::last(token, Err(Errno::ECANCELED)));
+    }
+
+    #[test]
+    fn a_close_cancels_what_waits_and_what_comes_later_is_of_nobody() {
+        let mut account = account();
+        let (waits, close, late) = (account.issue(&RECEIVE), account.issue(&CLOSE), account.issue(&RECEIVE));
+        account.settle(&Completion::last(close, Ok(Outcome::Done)));
+        account.settle(&Completion::last(waits, Err(Errno::ECANCELED)));
+        account.settle(&Completion::last(late, Err(Errno::EBADF)));
+        assert!(account.open.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "is nobody's")]
+    fn a_stale_name_must_not_reach_anybody() {
+        let mut account = account();
+        account.issue(&CLOSE);
+        let late = account.issue(&RECEIVE);
+        account.settle(&Completion::last(late, Err(Errno::ENOTCONN)));
+    }
+
+    #[test]
+    #[should_panic(expected = "is somebody's")]
+    fn an_open_name_is_known() {
+        let mut account = account();
+        let token = account.issue(&RECEIVE);
+        account.settle(&Completion::last(token, Err(Errno::EBADF)));
+    }
+
+    #[test]
+    #[should_panic(expected = "somebody else's name")]
+    fn a_name_is_given_once() {
+        let mut account = account();
+        let accept = account.issue(&Op::Accept { fd: FD });
+        account.settle(&Completion::one(accept, Outcome::Fd(FD), None));
     }
 
     #[test]
     #[should_panic(expected = "failed and goes on")]
     fn an_error_is_terminal() {
-        let mut account = Account::default();
-        let token = account.issue(RECEIVE);
-        account.settle(&completion(token, -libc::ECONNRESET, true));
+        let mut account = account();
+        let token = account.issue(&RECEIVE);
+        account.settle(&Completion { more: true, ..Completion::last(token, Err(Errno::ECONNRESET)) });
     }
 
     #[test]
-    #[should_panic(expected = "receive")]
-    fn data_comes_in_a_chunk() {
-        let mut account = Account::default();
-        let token = account.issue(RECEIVE);
-        account.settle(&completion(token, 5, true));
+    #[should_panic(expected = "bytes come in a chunk")]
+    fn bytes_do_not_come_without_a_chunk() {
+        let mut account = account();
+        let token = account.issue(&RECEIVE);
+        account.settle(&Completion::one(token, Outcome::Count(5), None));
+    }
+
+    #[test]
+    #[should_panic(expected = "another length")]
+    fn a_count_is_that_of_its_chunk() {
+        let pool = Pool::new(1, 8).expect("a pool");
+        let mut account = account();
+        let token = account.issue(&RECEIVE);
+        let chunk = pool.take().map(Data::Chunk);
+        account.settle(&Completion::one(token, Outcome::Count(5), chunk));
+    }
+
+    #[test]
+    fn data_comes_back_as_it_was() {
+        let mut account = account();
+        let send = Op::Send { fd: FD, data: b"hello".to_vec().into() };
+        let token = account.issue(&send);
+        let Op::Send { data, .. } = send else { unreachable!() };
+        account.settle(&Completion::last_with(token, Err(Errno::EAGAIN), data));
+    }
+
+    #[test]
+    #[should_panic(expected = "does not come back")]
+    fn a_copy_of_the_data_is_not_the_data() {
+        let mut account = account();
+        let send = Op::Send { fd: FD, data: b"hello".to_vec().into() };
+        let token = account.issue(&send);
+        account.settle(&Completion::last_with(token, Ok(Outcome::Count(5)), b"hello".to_vec().into()));
+        drop(send);
     }
 }

@@ -20,7 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Suite {
     name: String,
     refused: Option<String>,
-    trials: Vec<(String, Box<dyn FnOnce() + Send>)>,
+    trials: Vec<(String, Body)>,
+}
+
+enum Body {
+    Runs(Box<dyn FnOnce() + Send>),
+    /// And why.
+    Skipped(&'static str),
 }
 
 impl Suite {
@@ -31,7 +37,12 @@ impl Suite {
 
     /// Adds a trial, which fails by panicking or by leaving descriptors open.
     pub fn add(&mut self, name: &str, body: impl FnOnce() + Send + 'static) {
-        self.trials.push((format!("{}::{name}", self.name), Box::new(body)));
+        self.trials.push((format!("{}::{name}", self.name), Body::Runs(Box::new(body))));
+    }
+
+    /// Adds a trial that cannot run here, which is listed with the reason.
+    pub fn skip(&mut self, name: &str, why: &'static str) {
+        self.trials.push((format!("{}::{name}", self.name), Body::Skipped(why)));
     }
 
     /// As libtest wants them: those that cannot run are listed as ignored.
@@ -40,17 +51,19 @@ impl Suite {
         if let Some(why) = &refused {
             eprintln!("skipped: {name}: {why}");
         }
-        trials.into_iter().map(move |(name, body)| {
-            let refused = refused.clone();
-            let ignored = refused.is_some();
-            let watched = name.clone();
-            let run = move || match refused {
-                None => run(&watched, body),
-                Some(why) => Err(why),
-            };
-            Trial::test(name, move || run().map_err(Into::into)).with_ignored_flag(ignored)
+        trials.into_iter().map(move |(name, body)| match (body, &refused) {
+            (Body::Skipped(why), _) => ignored(name, why.into()).with_kind(why),
+            (Body::Runs(_), Some(why)) => ignored(name, why.clone()),
+            (Body::Runs(body), None) => {
+                Trial::test(name.clone(), move || run(&name, body).map_err(Into::into))
+            }
         })
     }
+}
+
+/// If it is run all the same, it fails.
+fn ignored(name: String, why: String) -> Trial {
+    Trial::test(name, move || Err(why.into())).with_ignored_flag(true)
 }
 
 /// Runs the suites as the arguments of this process say, and ends it.

@@ -102,12 +102,12 @@ pub(crate) fn cpu_time() -> Duration {
 }
 
 /// Moves `fd` to this number, which must be free.
-pub(crate) fn clone_as(fd: OwnedFd, number: RawFd) -> OwnedFd {
+pub(crate) fn clone_as(fd: OwnedFd, number: u32) -> OwnedFd {
     // SAFETY: no memory is involved.
     let moved = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, number) };
     // SAFETY: the call returned a new descriptor, which nobody else owns.
     let moved = unsafe { OwnedFd::from_raw_fd(check(moved).expect("F_DUPFD_CLOEXEC")) };
-    assert_eq!(moved.as_raw_fd(), number, "the number was not free");
+    assert_eq!(moved.as_raw_fd() as u32, number, "the number was not free");
     moved
 }
 

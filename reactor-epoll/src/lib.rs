@@ -2,7 +2,8 @@
 //!
 //! A turn has three phases, each over as many sockets as there are: perform what is staged, ask epoll what is
 //! ready, then accept and receive. Connects and writes wait in the kernel's hands only; accepts and receives,
-//! which have any number of results, also in two queues here, from which each turn takes a fair share.
+//! which have any number of results, also in two queues here, from which each turn takes a fair share. What epoll
+//! has no readiness for, threads do.
 
 mod perform;
 mod poller;
@@ -10,66 +11,86 @@ mod serve;
 mod table;
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime_core::clock::Nanos;
-use runtime_core::op::Token;
+use kernel::event::EventFd;
+use kernel::socket::{self, Mode};
+use kernel::workers::Workers;
+use runtime_core::address::{Family, Kind, SockAddr};
+use runtime_core::clock::{self, Nanos};
+use runtime_core::op::{Attempt, Control, End, Fd, SocketOption, Token};
+use runtime_core::pool::Pool;
 use runtime_core::reactor::{Reactor, Turn, Unpark, Wait};
-use runtime_core::sys::{self, EventFd, Mode};
-use socket2::{Domain, Type};
 
 use crate::poller::{Interest, Poller};
 use crate::serve::Ready;
-use crate::table::Table;
+use crate::table::{Sort, Table};
 
 /// What the descriptor of [`Unpark`] is watched with. No descriptor's word is the same: none has the number -1.
 const UNPARK: u64 = u64::MAX;
+
+/// How many closures run at a time, unless [`EpollReactor::with_workers`] says otherwise. They are thought to wait for
+/// something, so it is not the number of processors.
+const WORKERS: usize = 64;
 
 /// Performs operations with non-blocking system calls and waits with epoll.
 pub struct EpollReactor {
     poller: Poller,
     table: Table,
     ready: Ready,
-    /// What this turn's cancels ended: an event, and so reported after the immediate results, as io_uring does.
+    workers: Workers,
+    /// What cancels, closes and exports ended since results were last reported.
     cancelled: Vec<Token>,
     /// From the first time that it was asked for.
-    unparker: Option<Arc<EventFd>>,
+    unparker: Option<Arc<dyn Unpark>>,
     /// A turn that was not to wait came upon an unpark, which is meant for one that is.
     unparked: bool,
 }
 
 impl EpollReactor {
-    /// A reactor that watches nothing yet.
+    /// A reactor that watches nothing yet, with up to 64 threads for closures that may block.
     ///
     /// # Errors
     ///
     /// Those of `epoll_create1(2)`: no descriptor left (`EMFILE`, `ENFILE`), or no memory.
     pub fn new() -> io::Result<Self> {
+        Self::with_workers(WORKERS)
+    }
+
+    /// The same, with up to `limit` threads for closures that may block, and at least one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`EpollReactor::new`].
+    pub fn with_workers(limit: usize) -> io::Result<Self> {
         Ok(Self {
             poller: Poller::new()?,
             table: Table::default(),
             ready: Ready::default(),
+            workers: Workers::new(limit),
             cancelled: Vec::new(),
             unparker: None,
             unparked: false,
         })
     }
+
+    /// Whether a turn has something to do that no event will tell.
+    fn is_busy(&self, pool: &Pool) -> bool {
+        self.unparked || self.ready.any(pool) || self.workers.any_ended()
+    }
 }
 
-// SAFETY: the only memory that an operation names is the address of a connect and the bytes of a send, which are
-// read while the operation is performed and never after. Chunks are written to by `recv` calls that have returned.
-unsafe impl Reactor for EpollReactor {
-    unsafe fn turn(&mut self, turn: Turn<'_>) -> io::Result<()> {
-        let Turn { staged, done, pool, wait } = turn;
+impl Reactor for EpollReactor {
+    fn turn(&mut self, turn: Turn<'_>) -> io::Result<()> {
+        let Turn { staged, done, sent, pool, wait } = turn;
         for (token, op) in staged.drain(..) {
-            // SAFETY: the caller's promise about what staged operations name is the one that is asked for.
-            unsafe { self.perform(token, op, done) };
+            self.perform(token, op, done, sent);
         }
         done.extend(self.cancelled.drain(..).map(perform::cancelled));
 
-        let timeout = if !done.is_empty() || self.unparked || self.ready.any(pool) {
+        let timeout = if !done.is_empty() || !sent.is_empty() || self.is_busy(pool) {
             Some(Duration::ZERO)
         } else {
             match wait {
@@ -90,44 +111,78 @@ unsafe impl Reactor for EpollReactor {
             self.unparked = false;
         }
 
+        let table = &mut self.table.descriptors;
+        self.workers.collect(|token, answer| done.push_back(answer.into_completion(token, table)));
         self.accept(done);
         self.receive(pool, done);
         Ok(())
     }
 
+    fn idle(&self, pool: &Pool) -> Wait {
+        if self.is_busy(pool) || !self.cancelled.is_empty() { Wait::No } else { Wait::Forever }
+    }
+
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.poller.as_fd())
+    }
+
+    #[inline]
     fn now(&self) -> Nanos {
-        sys::now()
+        clock::monotonic()
     }
 
     fn unparker(&mut self) -> io::Result<Arc<dyn Unpark>> {
         if let Some(unparker) = &self.unparker {
-            return Ok(Arc::clone(unparker) as _);
+            return Ok(Arc::clone(unparker));
         }
-        let unparker = Arc::new(EventFd::new()?);
-        self.poller.add(unparker.as_fd(), Interest::Reading, UNPARK)?;
-        Ok(Arc::clone(self.unparker.insert(unparker)) as _)
+        let event = EventFd::new()?;
+        self.poller.add(event.as_fd(), Interest::Reading, UNPARK)?;
+        Ok(Arc::clone(self.unparker.insert(Arc::new(event))))
     }
 
-    fn open(&mut self, domain: Domain, kind: Type) -> io::Result<OwnedFd> {
-        let fd = sys::open(domain, kind, Mode::NonBlocking)?;
-        self.welcome(fd.as_raw_fd());
-        Ok(fd)
+    #[inline]
+    fn attempt(&mut self, fd: Fd, attempt: Attempt<'_>) -> io::Result<usize> {
+        match attempt {
+            Attempt::Send(bytes) => self.send(fd, bytes),
+        }
     }
 
-    fn adopt(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.welcome(fd.as_raw_fd());
-        sys::set_mode(fd, Mode::NonBlocking)
+    fn open(&mut self, family: Family, kind: Kind) -> io::Result<Fd> {
+        let socket = socket::open(family, kind, Mode::NonBlocking)?;
+        Ok(self.table.insert(socket, Sort::of_new(family, kind)))
     }
 
-    fn send(&mut self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-        let result = sys::send(fd, bytes);
-        let is_full = match &result {
-            Ok(count) => *count < bytes.len(),
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    fn import(&mut self, fd: OwnedFd) -> Result<Fd, (io::Error, OwnedFd)> {
+        let welcome = |fd: BorrowedFd<'_>| {
+            let sort = Sort::of(fd)?;
+            if sort != Sort::File {
+                socket::set_mode(fd, Mode::NonBlocking)?;
+            }
+            Ok(sort)
         };
-        if is_full {
-            self.table.get_or_insert(fd).full = true;
+        match welcome(fd.as_fd()) {
+            Ok(sort) => Ok(self.table.insert(fd, sort)),
+            Err(error) => Err((error, fd)),
         }
-        result
+    }
+
+    fn export(&mut self, fd: Fd) -> io::Result<OwnedFd> {
+        self.forget(fd)?.into_fd()
+    }
+
+    fn share(&mut self, fd: Fd) -> io::Result<Arc<OwnedFd>> {
+        Ok(self.table.descriptors.share(fd)?)
+    }
+
+    fn control(&mut self, fd: Fd, request: Control<'_>) -> io::Result<()> {
+        socket::control(self.table.descriptors.get(fd)?, request)
+    }
+
+    fn option(&mut self, fd: Fd, option: SocketOption) -> io::Result<u32> {
+        socket::option(self.table.descriptors.get(fd)?, option)
+    }
+
+    fn address(&mut self, fd: Fd, end: End) -> io::Result<SockAddr> {
+        socket::address(self.table.descriptors.get(fd)?, end)
     }
 }

@@ -1,174 +1,197 @@
-//! Staged operations: what can be done at once is done, the rest waits in the table.
+//! Staged operations: what can be done at once is done, the rest waits in the table or on a thread.
 
+use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::AsFd;
 use std::task::Poll;
 
-use runtime_core::op::{Op, Token};
-use runtime_core::reactor::{Completion, Reactor};
-use socket2::{Protocol, SockRef};
+use kernel::call::{self, Prepared};
+use kernel::descriptors::Owner;
+use kernel::socket;
+use runtime_core::Reactor;
+use runtime_core::address::SockAddr;
+use runtime_core::call::Call;
+use runtime_core::errno::Errno;
+use runtime_core::op::{Completion, Fd, Op, Outcome, Token};
+use socket2::SockRef;
 
 use crate::EpollReactor;
-use crate::poller::Interest;
-use crate::table::{Reader, Waiting, Writer};
+use crate::poller::{Interest, Poller, word};
+use crate::table::{Reader, Sort, State, Table, Writer};
 
 impl EpollReactor {
     /// Performs one staged operation.
-    ///
-    /// # Safety
-    ///
-    /// As for [`runtime_core::reactor::Reactor::turn`].
-    pub(crate) unsafe fn perform(&mut self, token: Token, op: Op, done: &mut Vec<Completion>) {
+    pub(crate) fn perform(
+        &mut self,
+        token: Token,
+        op: Op,
+        done: &mut VecDeque<Completion>,
+        sent: &mut VecDeque<Completion>,
+    ) {
         let started = match op {
-            Op::Accept { fd } => {
-                // SAFETY: a staged operation names an open descriptor, and it stays open while it waits.
-                let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-                self.accept_from(Waiting { token, fd })
+            Op::Accept { fd } => self.accept_from(token, fd),
+            Op::Receive { fd } => self.wait_to_read(fd, Reader::Receive(token)),
+            Op::Connect { fd, addr } => self.connect(token, fd, &addr),
+            Op::Send { fd, data } => {
+                let result = self.send(fd, &data).map(Outcome::Count).map_err(Errno::from);
+                return sent.push_back(Completion::last_with(token, result, data));
             }
-            Op::Receive { fd } => {
-                // SAFETY: as for an accept.
-                let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-                self.wait_to_read(Reader::Receive(Waiting { token, fd }))
-            }
-            Op::Connect { fd, addr } => {
-                // SAFETY: as for an accept; and the address that a staged operation names is valid.
-                let (fd, addr) = unsafe { (BorrowedFd::borrow_raw(fd), addr.as_ref()) };
-                match SockRef::from(&fd).connect(addr) {
-                    Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
-                        self.wait_to_write(Writer::Connect(Waiting { token, fd }))
-                    }
-                    result => Poll::Ready(result),
-                }
-            }
-            Op::Send { fd, bytes } => {
-                // SAFETY: as for an accept; and the bytes of a staged operation are valid.
-                let (fd, bytes) = unsafe { (BorrowedFd::borrow_raw(fd), bytes.as_ref()) };
-                let result = self.send(fd, bytes).map(|count| count as i32);
-                done.push(terminal(token, result));
-                return;
-            }
-            Op::Writable { fd } => {
-                // SAFETY: as for an accept.
-                let fd = unsafe { BorrowedFd::borrow_raw(fd) };
-                if self.table.is_full(fd) {
-                    self.wait_to_write(Writer::Writable(Waiting { token, fd }))
-                } else {
-                    Poll::Ready(Ok(()))
-                }
-            }
-            Op::Close { fd } => {
-                // SAFETY: a staged close owns its descriptor.
-                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
-                self.forget(fd.as_fd());
-                Poll::Ready(close(fd))
-            }
+            Op::Writable { fd } => self.writable(token, fd),
+            Op::Call(call) => return self.call(token, *call, done),
+            Op::Close { fd } => Poll::Ready(self.forget(fd).and_then(Owner::close)),
             Op::Cancel { target } => {
-                if self.table.cancel(target) {
+                if self.table.cancel(target) || self.workers.cancel(target) {
                     self.cancelled.push(target);
                 }
                 return;
             }
         };
         if let Poll::Ready(result) = started {
-            done.push(terminal(token, result.map(|()| 0)));
+            done.push_back(Completion::last(token, result.map(|()| Outcome::Done)));
         }
     }
 
-    /// Makes room for a descriptor that is new here: what is known of its number is of one that is gone.
-    ///
-    /// That one was closed by somebody else. If a duplicate of it lives, so does its watch, which nothing can
-    /// end any more (`EPOLL_CTL_DEL` takes a number); its events are stale from now on.
-    pub(crate) fn welcome(&mut self, fd: RawFd) {
-        let left = self.table.forget(fd);
-        debug_assert_eq!(left, [None; 2], "descriptor {fd} was closed while operations waited on it");
+    /// Writes what there is room for, and remembers if that is not all.
+    #[inline]
+    pub(crate) fn send(&mut self, fd: Fd, bytes: &[u8]) -> io::Result<usize> {
+        let (socket, state) = self.table.descriptors.get_mut(fd)?;
+        let result = socket::send(socket, bytes);
+        state.full |= match &result {
+            Ok(count) => *count < bytes.len(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        result
     }
 
-    fn accept_from(&mut self, listener: Waiting) -> Poll<io::Result<()>> {
-        // For a socket that does not listen there may never be an event.
-        if !SockRef::from(&listener.fd).is_listener()? {
-            return Poll::Ready(Err(io::Error::from_raw_os_error(libc::EINVAL)));
-        }
-        self.wait_to_read(Reader::Accept(listener))
-    }
-
-    fn wait_to_read(&mut self, reader: Reader) -> Poll<io::Result<()>> {
-        let Waiting { token, fd } = reader.waiting();
-        self.watch(fd, Interest::Reading)?;
-        let descriptor = self.table.get(fd.as_raw_fd());
-        if descriptor.reader.is_some() {
-            return Poll::Ready(Err(busy()));
-        }
-        descriptor.reader = Some(reader);
-        self.ready.add(fd.as_raw_fd(), descriptor);
-        self.table.note(token, fd);
-        Poll::Pending
-    }
-
-    fn wait_to_write(&mut self, writer: Writer) -> Poll<io::Result<()>> {
-        let Waiting { token, fd } = writer.waiting();
-        self.watch(fd, Interest::ReadingAndWriting)?;
-        let descriptor = self.table.get(fd.as_raw_fd());
-        if descriptor.writer.is_some() {
-            return Poll::Ready(Err(busy()));
-        }
-        descriptor.writer = Some(writer);
-        self.table.note(token, fd);
-        Poll::Pending
-    }
-
-    /// Sees to it that a coming wait reports the descriptor when it is ready for `interest`.
-    fn watch(&mut self, fd: BorrowedFd<'_>, interest: Interest) -> io::Result<()> {
-        let (watched, data) = self.table.watch_of(fd);
-        if watched == Interest::Nothing {
-            // Nothing but a socket has a protocol, so a file is refused here (`ENOTSOCK`), as io_uring would.
-            let is_tcp = SockRef::from(&fd).protocol()? == Some(Protocol::TCP);
-            self.poller.add(fd, interest, data)?;
-            let descriptor = self.table.get_or_insert(fd);
-            descriptor.interest = interest;
-            descriptor.short_means_drained = is_tcp;
-        } else if interest == Interest::ReadingAndWriting {
-            // Each time anew: there may be room by now, and whether an edge told so depends on what had made
-            // the send stop, which may have been a shortage of memory.
-            self.poller.modify(fd, interest, data)?;
-            self.table.get(fd.as_raw_fd()).interest = interest;
-        }
-        // Otherwise what became readable has been reported, or will be.
-        Ok(())
-    }
-
-    /// Leaves nothing of a descriptor that is about to be closed.
-    fn forget(&mut self, fd: BorrowedFd<'_>) {
+    /// Takes a descriptor out, and leaves nothing of it here.
+    pub(crate) fn forget(&mut self, fd: Fd) -> Result<Owner, Errno> {
+        let (owner, state) = self.table.descriptors.remove(fd)?;
         // Closing ends the watch too, but only with the last duplicate of the descriptor.
-        if self.table.watch_of(fd).0 != Interest::Nothing {
+        if state.interest != Interest::Nothing {
             // It fails if there is no watch to end.
-            let _ = self.poller.delete(fd);
+            let _ = self.poller.delete(owner.as_fd());
         }
-        self.cancelled.extend(self.table.forget(fd.as_raw_fd()).into_iter().flatten());
+        self.cancelled.extend(state.waiting());
+        Ok(owner)
+    }
+
+    fn accept_from(&mut self, token: Token, fd: Fd) -> Poll<Result<(), Errno>> {
+        // For a socket that does not listen there may never be an event.
+        if !SockRef::from(&self.table.descriptors.get(fd)?).is_listener()? {
+            return Poll::Ready(Err(Errno::EINVAL));
+        }
+        self.wait_to_read(fd, Reader::Accept(token))
+    }
+
+    fn connect(&mut self, token: Token, fd: Fd, addr: &SockAddr) -> Poll<Result<(), Errno>> {
+        let addr = socket::to_kernel(addr)?;
+        match SockRef::from(&self.table.descriptors.get(fd)?).connect(&addr) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+                self.wait_to_write(fd, Writer::Connect(token))
+            }
+            result => Poll::Ready(result.map_err(Errno::from)),
+        }
+    }
+
+    fn writable(&mut self, token: Token, fd: Fd) -> Poll<Result<(), Errno>> {
+        if self.table.descriptors.get_mut(fd)?.1.full {
+            self.wait_to_write(fd, Writer::Writable(token))
+        } else {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn wait_to_read(&mut self, fd: Fd, reader: Reader) -> Poll<Result<(), Errno>> {
+        let state = watch(&self.poller, &mut self.table, fd, Interest::Reading)?;
+        if state.reader.is_some() {
+            return Poll::Ready(Err(Errno::EBUSY));
+        }
+        state.reader = Some(reader);
+        self.ready.add(fd, state);
+        self.table.note(reader.token(), fd);
+        Poll::Pending
+    }
+
+    fn wait_to_write(&mut self, fd: Fd, writer: Writer) -> Poll<Result<(), Errno>> {
+        let state = watch(&self.poller, &mut self.table, fd, Interest::ReadingAndWriting)?;
+        if state.writer.is_some() {
+            return Poll::Ready(Err(Errno::EBUSY));
+        }
+        state.writer = Some(writer);
+        self.table.note(writer.token(), fd);
+        Poll::Pending
+    }
+
+    fn call(&mut self, token: Token, call: Call, done: &mut VecDeque<Completion>) {
+        match call {
+            Call::ReadAt { fd, offset, mut bytes } => match self.read_now(fd, offset, &mut bytes) {
+                Poll::Ready(result) => {
+                    let result = result.map(Outcome::Count);
+                    done.push_back(Completion::last_with(token, result, bytes.into()));
+                }
+                Poll::Pending => self.submit(token, Call::ReadAt { fd, offset, bytes }, done),
+            },
+            call @ (Call::Resolve { .. } | Call::Open { .. } | Call::Stat { .. } | Call::Run(_)) => {
+                self.submit(token, call, done);
+            }
+        }
+    }
+
+    /// Reads what is in memory. Pending if that is nothing, or if the kernel cannot tell.
+    fn read_now(&mut self, fd: Fd, offset: u64, bytes: &mut Vec<u8>) -> Poll<Result<usize, Errno>> {
+        let (file, state) = self.table.descriptors.get_mut(fd)?;
+        if state.reads_may_wait {
+            return Poll::Pending;
+        }
+        let result = call::read_now(file, offset, bytes);
+        match result.as_ref().err().and_then(io::Error::raw_os_error) {
+            Some(libc::EAGAIN | libc::EINTR) => Poll::Pending,
+            Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM) => {
+                state.reads_may_wait = true;
+                Poll::Pending
+            }
+            _ => Poll::Ready(result.map_err(Errno::from)),
+        }
+    }
+
+    /// Has a thread make a call.
+    fn submit(&mut self, token: Token, call: Call, done: &mut VecDeque<Completion>) {
+        let unparker = match self.unparker() {
+            Ok(unparker) => unparker,
+            Err(error) => return done.push_back(call::refused(call, token, error.into())),
+        };
+        match Prepared::new(call, &mut self.table.descriptors) {
+            Ok(prepared) => self.workers.submit(token, prepared, &unparker),
+            Err((errno, call)) => done.push_back(call::refused(call, token, errno)),
+        }
     }
 }
 
-/// The last completion of an operation, with its count.
-pub(crate) fn terminal(token: Token, result: io::Result<i32>) -> Completion {
-    let result = match result {
-        Ok(count) => count,
-        Err(error) => -error.raw_os_error().unwrap_or(libc::EIO),
-    };
-    Completion { token, result, more: false, chunk: None }
+/// Sees to it that a coming wait reports a socket when it is ready for `interest`.
+fn watch<'a>(
+    poller: &Poller,
+    table: &'a mut Table,
+    fd: Fd,
+    interest: Interest,
+) -> Result<&'a mut State, Errno> {
+    let (socket, state) = table.descriptors.get_mut(fd)?;
+    if state.sort == Sort::File {
+        return Err(Errno::ENOTSOCK);
+    }
+    if state.interest == Interest::Nothing {
+        poller.add(socket, interest, word(fd))?;
+        state.interest = interest;
+    } else if interest == Interest::ReadingAndWriting {
+        // Each time anew: there may be room by now, and whether an edge told so depends on what had made
+        // the send stop, which may have been a shortage of memory.
+        poller.modify(socket, interest, word(fd))?;
+        state.interest = interest;
+    }
+    // Otherwise what became readable has been reported, or will be.
+    Ok(state)
 }
 
-/// The last completion of an operation that a cancel ended.
+/// The last completion of an operation that something else ended.
 pub(crate) fn cancelled(token: Token) -> Completion {
-    terminal(token, Err(io::Error::from_raw_os_error(libc::ECANCELED)))
-}
-
-/// An operation of the same direction is waiting already.
-fn busy() -> io::Error {
-    io::Error::from_raw_os_error(libc::EBUSY)
-}
-
-/// `close(2)`, whose answer the drop of an [`OwnedFd`] would swallow.
-fn close(fd: OwnedFd) -> io::Result<()> {
-    // SAFETY: `fd` owned the number and gave it up, so nobody else has it.
-    let result = unsafe { libc::close(fd.into_raw_fd()) };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    Completion::last(token, Err(Errno::ECANCELED))
 }

@@ -1,9 +1,11 @@
 //! `epoll(7)`: which descriptors to watch, and the wait.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
+
+use runtime_core::op::Fd;
 
 /// How many events one wait can bring. What does not fit comes with the next one: epoll rotates its list.
 const EVENTS: usize = 256;
@@ -51,7 +53,7 @@ impl Poller {
 
     /// Watches a descriptor that is not watched yet.
     ///
-    /// It may be, if it was adopted a second time: then that watch goes on with a new word.
+    /// It may be, if it was closed behind the reactor's back and came back: then that watch goes on with a new word.
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, interest: Interest, data: u64) -> io::Result<()> {
         match self.control(libc::EPOLL_CTL_ADD, fd.as_raw_fd(), interest, data) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => self.modify(fd, interest, data),
@@ -143,7 +145,26 @@ impl Poller {
     }
 }
 
+/// Readable while there are events to wait for.
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}
+
+/// The word that a descriptor is watched with: which use of its number it is, and the number.
+#[inline]
+pub(crate) fn word(fd: Fd) -> u64 {
+    u64::from(fd.generation()) << 32 | u64::from(fd.number())
+}
+
 impl Event {
+    /// The descriptor that it is about, by the name that it was watched under.
+    #[inline]
+    pub(crate) fn fd(self) -> Fd {
+        Fd::new(self.data as u32, (self.data >> 32) as u32)
+    }
+
     /// A receive or an accept would not have to wait.
     pub(crate) fn readable(self) -> bool {
         self.has(libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR)

@@ -1,62 +1,52 @@
 //! Trials of the contract in `runtime_core::reactor`, against `dyn Reactor`.
 
-mod accept;
-mod bulk;
-mod cancel;
-mod close;
-mod congestion;
-mod connect;
-mod lifetime;
 mod loopback;
-mod order;
-mod pool;
-mod receive;
-mod send;
-mod wait;
-mod walk;
-mod writable;
 
-use runtime_core::reactor::Reactor;
+use std::rc::Rc;
 
 use crate::harness::Suite;
+use crate::registry::{self, Backend, modules, trials};
+use crate::world::World;
 
-/// Makes a reactor, or says why this machine cannot run it.
-pub type MakeReactor = fn() -> Result<Box<dyn Reactor>, String>;
-
-type Trials = &'static [(&'static str, fn(MakeReactor))];
-
-/// Names functions as trials.
-macro_rules! trials {
-    ($($trial:ident),+ $(,)?) => {
-        pub(super) const TRIALS: super::Trials = &[$((stringify!($trial), $trial)),+];
-    };
-}
-use trials;
-
-const MODULES: &[(&str, Trials)] = &[
-    ("accept", accept::TRIALS),
-    ("connect", connect::TRIALS),
-    ("receive", receive::TRIALS),
-    ("pool", pool::TRIALS),
-    ("writable", writable::TRIALS),
-    ("send", send::TRIALS),
-    ("cancel", cancel::TRIALS),
-    ("close", close::TRIALS),
-    ("wait", wait::TRIALS),
-    ("order", order::TRIALS),
-    ("bulk", bulk::TRIALS),
-    ("walk", walk::TRIALS),
-    ("lifetime", lifetime::TRIALS),
-    ("congestion", congestion::TRIALS),
+modules![
+    accept, connect, receive, pool, writable, send, cancel, close, names, ownership, calls, files, wait,
+    host, order, bulk, lifetime,
 ];
 
-/// Everything that a reactor must do.
-pub fn suite(backend: &str, make: MakeReactor) -> Suite {
-    let mut suite = Suite::new(backend, make().map(drop));
-    for (module, trials) in MODULES {
-        for &(name, trial) in *trials {
-            suite.add(&format!("{module}::{name}"), move || trial(make));
-        }
+/// Makes a world, or says why this machine has none.
+pub type MakeWorld = fn() -> Result<Rc<dyn World>, String>;
+
+/// What a trial runs in.
+pub(crate) struct Env {
+    world: Rc<dyn World>,
+}
+
+/// Everything that a reactor must do. Each trial has a world to itself. For one on a kernel:
+///
+/// ```text
+/// fn main() {
+///     conformance::main(vec![conformance::reactor::suite("epoll", || Ok(KernelWorld::shared(make)))])
+/// }
+///
+/// fn make() -> Result<Box<dyn Reactor>, String> { ... }
+/// ```
+///
+/// # Panics
+///
+/// If `backend` is not among those that the documentation speaks of.
+pub fn suite(backend: &str, make: MakeWorld) -> Suite {
+    registry::suite(Backend::named(backend), MODULES, move || Env::new(make))
+}
+
+impl Env {
+    /// In a world where a reactor can be made.
+    fn new(make: MakeWorld) -> Result<Self, String> {
+        let world = make()?;
+        world.reactor()?;
+        Ok(Self { world })
     }
-    suite
+
+    pub(crate) fn world(&self) -> &Rc<dyn World> {
+        &self.world
+    }
 }

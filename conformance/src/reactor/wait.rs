@@ -1,7 +1,6 @@
 //! Waiting: as long as was said, unless something happens, and at no cost.
 
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -9,63 +8,63 @@ use std::time::Duration;
 use runtime_core::clock::Nanos;
 use runtime_core::reactor::Wait;
 
-use super::MakeReactor;
-use crate::driver::Driver;
+use super::{Env, trials};
+use crate::driver::{DONE, Driver};
 use crate::machine::{Alarm, Signals, ThisThread};
 use crate::pattern::Pattern;
 
-super::trials![
+trials![
     not_at_all,
     until_a_deadline,
     until_the_past,
-    until_the_end_of_time,
-    less_than_a_millisecond,
+    until_the_end_of_time: Threads,
+    less_than_a_millisecond: Time,
     results_end_a_wait,
-    unparked_by_another_thread,
+    unparked_by_another_thread: Threads,
     unparked_before,
     unparked_before_a_turn_that_does_not_wait,
     unparked_a_thousand_times,
-    unparked_while_busy,
+    unparked_while_busy: Threads,
     clock_never_goes_back,
-    signals_lose_nothing,
-    signals_do_not_prolong_a_wait,
+    signals_lose_nothing: Signals,
+    signals_do_not_prolong_a_wait: Signals,
 ];
 
-fn not_at_all(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn not_at_all(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     for _ in 0..100 {
         assert_eq!(driver.turn(Wait::No), 0);
     }
 }
 
-fn until_a_deadline(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_a_deadline(env: &Env) {
+    let mut driver = Driver::new(env);
     driver.expect_quiet(Duration::from_millis(50));
     let (ours, _peer) = driver.pair();
     let (listener, _) = driver.listener(1);
-    driver.receive(&ours);
-    driver.accept(&listener);
+    driver.receive(ours);
+    driver.accept(listener);
     driver.expect_quiet(Duration::from_millis(150));
 }
 
-fn until_the_past(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_the_past(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
-    for deadline in [Nanos(0), Nanos(1), driver.reactor().now()] {
+    let token = driver.receive(ours);
+    for deadline in [Nanos(0), Nanos(1), driver.now()] {
         assert_eq!(driver.turn(Wait::Until(deadline)), 0);
     }
     peer.write_all(b"hello").expect("the peer writes");
     assert_eq!(driver.receive_exact(token, 5), b"hello");
 }
 
-fn until_the_end_of_time(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn until_the_end_of_time(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let year = Duration::from_secs(365 * 24 * 60 * 60);
-    let now = driver.reactor().now();
+    let now = driver.now();
     let deadlines =
         [Nanos::NEVER, Nanos(u64::MAX - 1), Nanos(i64::MAX as u64 + 1), now.saturating_add(100 * year)];
     for deadline in deadlines {
@@ -75,61 +74,61 @@ fn until_the_end_of_time(make: MakeReactor) {
             move || gone.recv().map(|()| unparker.unpark())
         });
         // Nothing has happened yet, so a deadline that overflows comes to nothing but an early return.
-        let short = driver.reactor().now().saturating_add(Duration::from_millis(5));
+        let short = driver.now().saturating_add(Duration::from_millis(5));
         driver.turn(Wait::Until(short));
         go.send(()).expect("the helper listens");
-        driver.expect_stirs(1);
+        driver.expect_wakes(1);
         driver.turn(Wait::Until(deadline));
         helper.join().expect("no panic").expect("it was told to go");
     }
 }
 
-fn less_than_a_millisecond(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn less_than_a_millisecond(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     driver.turn(Wait::No);
     let asked = Duration::from_micros(200);
     let best = (0..200)
         .map(|_| {
-            let start = driver.reactor().now();
+            let start = driver.now();
             let deadline = start.saturating_add(asked);
-            while driver.reactor().now() < deadline {
+            while driver.now() < deadline {
                 driver.turn(Wait::Until(deadline));
             }
-            driver.reactor().now().saturating_since(start)
+            driver.now().saturating_since(start)
         })
         .min();
     // The machine may be slow most of the time, but a reactor that rounds up is slow each time.
     assert!(best < Some(Duration::from_millis(1)), "{best:?} at best, for {asked:?}");
 }
 
-fn results_end_a_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn results_end_a_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let (ours, mut peer) = driver.pair();
-    let token = driver.writable(&ours);
+    let token = driver.writable(ours);
     driver.turn(Wait::Forever);
-    assert_eq!(driver.end(token), 0);
+    assert_eq!(driver.end(token), DONE);
 
-    let token = driver.receive(&ours);
+    let token = driver.receive(ours);
     driver.turn(Wait::No);
     peer.write_all(b"hello").expect("the peer writes");
     while driver.turn(Wait::Forever) == 0 {}
     assert_eq!(driver.receive_exact(token, 5), b"hello");
     drop(peer);
     while driver.turn(Wait::Forever) == 0 {}
-    assert_eq!(driver.end(token), 0);
+    assert_eq!(driver.end(token), DONE);
 }
 
-fn unparked_by_another_thread(make: MakeReactor) {
+fn unparked_by_another_thread(env: &Env) {
     const ROUNDS: usize = 500;
-    let mut driver = Driver::new(make);
+    let mut driver = Driver::new(env);
     let (ours, _peer) = driver.pair();
-    driver.receive(&ours);
+    driver.receive(ours);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     let (go, gone) = mpsc::channel();
     let helper = thread::spawn(move || gone.iter().for_each(|()| unparker.unpark()));
-    driver.expect_stirs(ROUNDS);
+    driver.expect_wakes(ROUNDS);
     for _ in 0..ROUNDS {
         go.send(()).expect("the helper listens");
         driver.turn(Wait::Forever);
@@ -138,10 +137,10 @@ fn unparked_by_another_thread(make: MakeReactor) {
     helper.join().expect("no panic");
 }
 
-fn unparked_before(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_before(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
-    driver.expect_stirs(10);
+    driver.expect_wakes(10);
     for _ in 0..10 {
         unparker.unpark();
         driver.turn(Wait::Forever);
@@ -149,10 +148,10 @@ fn unparked_before(make: MakeReactor) {
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_before_a_turn_that_does_not_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
-    driver.expect_stirs(10);
+    driver.expect_wakes(10);
     for round in 0..10 {
         unparker.unpark();
         for _ in 0..round % 4 {
@@ -163,8 +162,8 @@ fn unparked_before_a_turn_that_does_not_wait(make: MakeReactor) {
     driver.expect_quiet(Duration::from_millis(20));
 }
 
-fn unparked_a_thousand_times(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn unparked_a_thousand_times(env: &Env) {
+    let mut driver = Driver::new(env);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     driver.turn(Wait::No);
     for _ in 0..1_000 {
@@ -177,13 +176,13 @@ fn unparked_a_thousand_times(make: MakeReactor) {
     driver.turn(Wait::Forever);
 }
 
-fn unparked_while_busy(make: MakeReactor) {
+fn unparked_while_busy(env: &Env) {
     const THREADS: usize = 3;
     const EACH: usize = 2_000;
-    let mut driver = Driver::new(make);
-    let (ours, mut peer) = driver.pair();
-    let token = driver.receive(&ours);
-    driver.expect_stirs(THREADS * EACH);
+    let mut driver = Driver::new(env);
+    let (ours, mut peer) = driver.std_pair();
+    let token = driver.receive(ours);
+    driver.expect_wakes(THREADS * EACH);
     let unparker = driver.reactor().unparker().expect("a descriptor is left");
     thread::scope(|scope| {
         for _ in 0..THREADS {
@@ -195,27 +194,27 @@ fn unparked_while_busy(make: MakeReactor) {
         });
         let (bytes, end) = driver.receive_to_end(token);
         Pattern::default().expect(&bytes);
-        assert_eq!((bytes.len(), end), (10_000, 0));
+        assert_eq!((bytes.len(), end), (10_000, DONE));
     });
 }
 
-fn clock_never_goes_back(make: MakeReactor) {
-    let mut driver = Driver::new(make);
-    let mut last = driver.reactor().now();
+fn clock_never_goes_back(env: &Env) {
+    let mut driver = Driver::new(env);
+    let mut last = driver.now();
     for round in 0..1_000u64 {
         let deadline = last.saturating_add(Duration::from_micros(round % 20));
         driver.turn(Wait::Until(deadline));
-        let now = driver.reactor().now();
+        let now = driver.now();
         assert!(now >= last, "{now:?} after {last:?}");
         last = now;
     }
 }
 
 /// Signals at any moment of a wait, aimed at this thread.
-fn signals_lose_nothing(make: MakeReactor) {
+fn signals_lose_nothing(env: &Env) {
     const ROUNDS: usize = 500;
-    let mut driver = Driver::new(make);
-    let (ours, mut peer) = driver.pair();
+    let mut driver = Driver::new(env);
+    let (ours, mut peer) = driver.std_pair();
     let signals = Signals::catch(libc::SIGUSR1);
     let this_thread = ThisThread::current();
     // What the scope owns goes with it if it panics, and the other thread does not wait for ever.
@@ -228,30 +227,30 @@ fn signals_lose_nothing(make: MakeReactor) {
                 peer.read_exact(&mut [0; 4]).expect("the peer reads");
             }
         });
-        let token = driver.receive(&ours);
-        driver.expect_stirs(3 * ROUNDS);
+        let token = driver.receive(ours);
+        driver.expect_wakes(3 * ROUNDS);
         for _ in 0..ROUNDS {
             assert_eq!(driver.receive_exact(token, 4), b"ping");
-            driver.reactor().send(ours.as_fd(), b"pong").expect("send");
+            driver.attempt(ours, b"pong").expect("send");
         }
-        assert_eq!(driver.end(token), 0, "the peer has left");
+        assert_eq!(driver.end(token), DONE, "the peer has left");
     });
     assert!(signals.count() > 0);
 }
 
 /// A wait that began anew after each signal would never end.
-fn signals_do_not_prolong_a_wait(make: MakeReactor) {
-    let mut driver = Driver::new(make);
+fn signals_do_not_prolong_a_wait(env: &Env) {
+    let mut driver = Driver::new(env);
     let signals = Signals::catch(libc::SIGALRM);
     let alarm = Alarm::every(Duration::from_millis(1));
-    let deadline = driver.reactor().now().saturating_add(Duration::from_millis(50));
+    let deadline = driver.now().saturating_add(Duration::from_millis(50));
     let mut turns = 0;
-    while driver.reactor().now() < deadline {
+    while driver.now() < deadline {
         assert_eq!(driver.turn(Wait::Until(deadline)), 0);
         turns += 1;
     }
     drop(alarm);
-    driver.expect_stirs(signals.count());
+    driver.expect_wakes(signals.count());
     assert!(signals.count() > 0);
     assert!(turns <= signals.count() + 16, "{turns} turns with {} signals", signals.count());
 }

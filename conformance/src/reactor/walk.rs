@@ -9,12 +9,12 @@ use runtime_core::op::Token;
 use runtime_core::pool::Chunk;
 use runtime_core::reactor::{Completion, Wait};
 
-use super::MakeReactor;
 use super::loopback::reset;
+use super::{Env, trials};
 use crate::driver::Driver;
 use crate::pattern::{Dice, Pattern};
 
-super::trials![with_a_large_pool, with_a_small_pool, with_a_pool_of_one];
+trials![with_a_large_pool, with_a_small_pool, with_a_pool_of_one];
 
 const STEPS: usize = 6_000;
 const CONNECTIONS: usize = 12;
@@ -22,16 +22,16 @@ const CONNECTIONS: usize = 12;
 /// Little enough that a peer's write never waits.
 const MOST_UNREAD: usize = 20_000;
 
-fn with_a_large_pool(make: MakeReactor) {
-    walk(Driver::with_pool(make, 256, 1_024));
+fn with_a_large_pool(env: &Env) {
+    walk(Driver::with_pool(env, 256, 1_024));
 }
 
-fn with_a_small_pool(make: MakeReactor) {
-    walk(Driver::with_pool(make, 7, 300));
+fn with_a_small_pool(env: &Env) {
+    walk(Driver::with_pool(env, 7, 300));
 }
 
-fn with_a_pool_of_one(make: MakeReactor) {
-    walk(Driver::with_pool(make, 1, 1_000));
+fn with_a_pool_of_one(env: &Env) {
+    walk(Driver::with_pool(env, 1, 1_000));
 }
 
 fn walk(mut driver: Driver) {
@@ -82,7 +82,7 @@ fn serve(connections: &mut [Connection], completion: Completion, held: &mut VecD
     let mut all = connections.iter_mut();
     if let Some(connection) = all.find(|connection| connection.receiving == Some(completion.token)) {
         connection.received(&completion);
-        held.extend(completion.chunk);
+        held.extend(completion.data);
         return;
     }
     let mut all = connections.iter_mut();
@@ -107,7 +107,7 @@ struct Connection {
 
 impl Connection {
     fn new(driver: &mut Driver) -> Self {
-        let (ours, peer) = driver.adopted_pair();
+        let (ours, peer) = driver.imported();
         Self {
             ours,
             peer: Some(peer),
@@ -136,14 +136,14 @@ impl Connection {
 
     fn peer_leaves(&mut self, abort: bool) {
         match self.peer.take() {
-            Some(peer) if abort => reset(peer),
+            Some(peer) if abort => peer.reset(),
             peer => drop(peer),
         }
     }
 
     fn receives(&mut self, driver: &mut Driver) {
         if self.receiving.is_none() && self.ended.is_none() {
-            self.receiving = Some(driver.receive(&self.ours));
+            self.receiving = Some(driver.receive(self.ours));
         }
     }
 
@@ -155,7 +155,7 @@ impl Connection {
 
     fn wants_to_write(&mut self, driver: &mut Driver) {
         if self.writing.is_none() {
-            self.writing = Some(driver.writable(&self.ours));
+            self.writing = Some(driver.writable(self.ours));
         }
     }
 
@@ -172,15 +172,15 @@ impl Connection {
     }
 
     fn received(&mut self, completion: &Completion) {
-        if let Some(chunk) = &completion.chunk {
+        if let Some(chunk) = &completion.data {
             self.seen.expect(chunk);
             self.seen_len += chunk.len();
         }
         if !completion.more {
             self.receiving = None;
         }
-        if !completion.more && completion.result != -libc::ECANCELED {
-            assert!(self.peer.is_none() && [0, -libc::ECONNRESET].contains(&completion.result));
+        if !completion.more && completion.result != CANCELED {
+            assert!(self.peer.is_none() && [0, RESET].contains(&completion.result));
             self.ended = Some(completion.result);
         }
     }
