@@ -69,7 +69,7 @@ impl Kernel {
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
             Kernel::Limits => "there is no limit of open descriptors",
-            Kernel::Threads => "everything is on one thread",
+            Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
             Kernel::Files => "there are no files",
