@@ -73,9 +73,12 @@ pub(crate) fn request(token: Token, flight: &mut Flight, table: &Table) -> Resul
             opcode::Connect::new(number(*fd)?, addr.as_ptr().cast(), addr.len()).entry()
         }
         Work::Close { number } => opcode::Close::new(types::Fd(*number)).entry(),
+        // On a thread of the kernel's from the start. It would else try without waiting, and so open a named pipe that
+        // nobody writes to.
         Work::Open { path } => opcode::OpenAt::new(at_working_directory, path.as_ptr())
             .flags(libc::O_RDONLY | libc::O_CLOEXEC)
-            .entry(),
+            .entry()
+            .flags(squeue::Flags::ASYNC),
         Work::Stat { path, answer } => {
             let room = answer.spare_capacity_mut().as_mut_ptr();
             opcode::Statx::new(at_working_directory, path.as_ptr(), room.cast()).mask(STATX_MASK).entry()
