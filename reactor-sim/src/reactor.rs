@@ -155,6 +155,13 @@ impl Reactor for SimReactor {
         Err(unsupported("has no descriptor of the kernel's to give away"))
     }
 
+    fn disown(&mut self, fd: Fd) {
+        // Nothing in memory is shared with another process.
+        if let Ok(descriptor) = self.descriptors.remove(fd) {
+            self.network.with(|state| state.close(descriptor.socket, false));
+        }
+    }
+
     fn share(&mut self, _: Fd) -> io::Result<Arc<OwnedFd>> {
         Err(unsupported("has no descriptor of the kernel's to share"))
     }
