@@ -20,13 +20,13 @@ use super::misuse::{FORKED, fork};
 use super::support::{OnDrop, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     threads_end_with_the_runtime,
     no_thread_to_be_had,
     no_further_thread_to_be_had,
     look_ups_share_the_threads,
     in_a_forked_child,
-);
+];
 
 /// How many threads there are for blocking work in this process.
 fn threads() -> usize {

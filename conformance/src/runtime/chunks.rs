@@ -23,7 +23,7 @@ use crate::pattern::{Dice, Pattern};
 use super::support::{connection, listener, pair, read_to_end, reset};
 use super::{Env, trials};
 
-trials!(
+trials![
     bytes_and_chunks,
     an_echo,
     nothing_and_the_end,
@@ -39,7 +39,7 @@ trials!(
     a_write_in_company_of_a_loop_that_does_not_run,
     a_write_to_nobody,
     a_chunk_outlives_its_runtime,
-);
+];
 
 /// More than the pool has.
 const MANY: usize = 300;

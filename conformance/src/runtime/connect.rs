@@ -13,7 +13,7 @@ use crate::machine;
 use super::support::{connection, listener, short_of_room};
 use super::{Env, trials};
 
-trials!(
+trials![
     refused,
     to_no_address,
     to_a_name,
@@ -21,7 +21,7 @@ trials!(
     to_a_listener_without_room,
     many_at_once,
     accepted_on_another_backend,
-);
+];
 
 /// An address at which nobody listens.
 fn nobody() -> SocketAddr {

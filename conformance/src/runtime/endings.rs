@@ -15,7 +15,7 @@ use crate::machine;
 use super::support::{connection, fill, listener, pair, read_to_end, reset};
 use super::{Env, trials};
 
-trials!(
+trials![
     the_end_after_the_bytes,
     the_end_of_one_direction,
     the_end_while_a_read_waits,
@@ -31,7 +31,7 @@ trials!(
     a_drop_outside_of_block_on,
     a_drop_by_a_panic_of_the_root,
     a_drop_by_the_end_of_the_root,
-);
+];
 
 fn the_end_after_the_bytes(env: &Env) {
     env.run(async {

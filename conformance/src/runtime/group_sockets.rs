@@ -17,7 +17,7 @@ use crate::machine;
 use super::support::{listener, pair, short_of_room};
 use super::{Env, trials};
 
-trials!(
+trials![
     the_port_of_an_aborted_listener_is_free,
     connections_that_nobody_took_are_closed,
     the_peer_of_an_aborted_reader_is_at_the_end,
@@ -26,7 +26,7 @@ trials!(
     a_group_that_ended_well_has_closed_its_sockets,
     what_others_have_in_flight_is_not_waited_for,
     a_scope_dropped_while_it_waits_for_the_kernel,
-);
+];
 
 async fn fail_after<T>(polls: u32) -> io::Result<T> {
     for _ in 0..polls {

@@ -15,7 +15,7 @@ use crate::machine::{Shortage, sockets};
 use super::support::{connection, listener, reset};
 use super::{Env, trials};
 
-trials!(
+trials![
     more_connections_than_may_wait_untaken,
     it_pauses_beside_a_task_that_is_always_ready,
     two_listeners,
@@ -26,7 +26,7 @@ trials!(
     connections_that_are_reset_before_they_are_taken,
     no_descriptors_left,
     one_that_blocks,
-);
+];
 
 fn more_connections_than_may_wait_untaken(env: &Env) {
     env.run(async {

@@ -19,7 +19,7 @@ use super::support::{
 };
 use super::{Env, trials};
 
-trials!(
+trials![
     with_hundreds_of_operations_in_flight,
     with_hundreds_of_operations_in_flight_by_a_panic,
     tasks_are_dropped_in_the_order_of_their_spawns,
@@ -31,7 +31,7 @@ trials!(
     a_runtime_within_a_task_of_another,
     a_runtime_kept_in_a_thread_local,
     never_run,
-);
+];
 
 /// Has its drop counted.
 fn counted(drops: &Count, future: impl Future + 'static) -> JoinHandle<()> {

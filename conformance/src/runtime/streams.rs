@@ -20,7 +20,7 @@ use crate::pattern::{Dice, Pattern};
 use super::support::{connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     an_echo,
     sizes_of_every_kind,
     reads_of_one_byte,
@@ -35,7 +35,7 @@ trials!(
     what_arrived_comes_before_what_was_written,
     more_writes_in_company_than_there_is_room_for,
     a_write_in_company_without_room,
-);
+];
 
 fn an_echo(env: &Env) {
     env.run(async {

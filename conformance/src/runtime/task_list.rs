@@ -15,7 +15,7 @@ use futures::future::{join, join3};
 use super::support::{Count, OnDrop, Trace, connection, fill, listener, pair, panic_quietly, short_of_room};
 use super::{Env, trials};
 
-trials!(
+trials![
     numbers_names_parents_and_places,
     running_ready_and_waiting,
     a_task_that_yields_is_ready,
@@ -35,7 +35,7 @@ trials!(
     a_chain_of_many_parents,
     two_runtimes,
     while_tasks_are_dropped,
-);
+];
 
 #[track_caller]
 fn named<F: Future + 'static>(name: &'static str, future: F) -> JoinHandle<F::Output> {

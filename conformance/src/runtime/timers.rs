@@ -18,7 +18,7 @@ use crate::pattern::Dice;
 use super::support::{Count, OnDrop, join_all};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_hundred_thousand_sleeps,
     a_million_sleeps_inserted_and_cancelled,
     a_million_sleeps_at_a_time,
@@ -38,7 +38,7 @@ trials!(
     a_timeout_of_what_is_late,
     timeouts_within_timeouts,
     instants,
-);
+];
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -8,7 +8,7 @@ use syn::{ImplItem, Item, ReturnType, Signature, Type, TypeParamBound, Visibilit
 
 use super::super::{Env, trials};
 
-trials!(there_is_a_trial_for_each_public_future);
+trials![there_is_a_trial_for_each_public_future];
 
 /// The futures that the trials are about.
 const TRIED: &[super::Futures] = &[
