@@ -57,14 +57,22 @@ impl Peer {
         self.0.aborts = true;
     }
 
-    /// Whether a read would not have to wait.
-    pub fn is_readable(&self) -> bool {
-        self.0.network.with(|state| state.unread(self.0.socket) > 0 || state.end(self.0.socket).is_some())
+    /// Reads what is there.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if nothing is; those of `recv(2)`.
+    pub fn try_read(&self, space: &mut [u8]) -> io::Result<usize> {
+        self.0.with(|state, socket| read(state, socket, space))
     }
 
-    /// Whether a write would not have to wait.
-    pub fn is_writable(&self) -> bool {
-        self.0.network.with(|state| state.is_writable(self.0.socket))
+    /// Writes as much as there is room for.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is none; those of `send(2)`.
+    pub fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.with(|state, socket| state.write(socket, bytes))
     }
 
     /// `getsockname(2)`.
@@ -88,12 +96,7 @@ impl Peer {
 
 impl Read for &Peer {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
-        self.0.block("something to read", |state, socket| {
-            if state.unread(socket) > 0 {
-                return Ok(state.read(socket, space));
-            }
-            state.take_end(socket).unwrap_or(Err(Errno::EAGAIN)).map(|()| 0)
-        })
+        self.0.block("something to read", |state, socket| read(state, socket, space))
     }
 }
 
@@ -136,11 +139,6 @@ impl PeerListener {
     pub fn accept(&self) -> io::Result<Peer> {
         let socket = self.0.block("a connection to accept", State::accept)?;
         Ok(Peer(Handle { network: self.0.network.clone(), socket, aborts: false }))
-    }
-
-    /// Whether an accept would not have to wait.
-    pub fn is_acceptable(&self) -> bool {
-        self.0.network.with(|state| state.is_acceptable(self.0.socket))
     }
 
     /// `getsockname(2)`.
@@ -199,6 +197,13 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.network.with(|state| state.close(self.socket, self.aborts));
     }
+}
+
+fn read(state: &mut State, socket: SocketId, space: &mut [u8]) -> Result<usize, Errno> {
+    if state.unread(socket) > 0 {
+        return Ok(state.read(socket, space));
+    }
+    state.take_end(socket).unwrap_or(Err(Errno::EAGAIN)).map(|()| 0)
 }
 
 fn inet(addr: SockAddr) -> Result<SocketAddr, Errno> {

@@ -1,12 +1,17 @@
 //! Operations as io_uring requests, and the word by which a completion finds its way back.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use io_uring::{opcode, squeue, types};
-use runtime_core::op::{Op, Token};
+use kernel::call::STATX_MASK;
+use runtime_core::errno::Errno;
+use runtime_core::op::{Fd, Token};
 
 use crate::flights::Flight;
+use crate::opcodes::Request;
+use crate::table::Table;
+use crate::work::{Receive, Work};
 
 /// The group from which receives take their buffers. There is one.
 pub(crate) const BUFFER_GROUP: u16 = 0;
@@ -28,6 +33,7 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
+    #[inline]
     pub(crate) fn of(user_data: u64) -> Self {
         match user_data {
             UNPARK => Owner::Unpark,
@@ -37,54 +43,74 @@ impl Owner {
     }
 }
 
-/// The request that performs an operation.
+/// The request that performs an operation. All memory that it names is the flight's.
 ///
-/// # Safety
+/// # Errors
 ///
-/// The address that an [`Op::Connect`] names is valid, as are the bytes of an [`Op::Send`].
-pub(crate) unsafe fn request(flight: &Flight) -> squeue::Entry {
-    let request = match flight.op {
-        Op::Accept { fd } => opcode::AcceptMulti::new(types::Fd(fd)).flags(libc::SOCK_CLOEXEC).build(),
-        Op::Connect { fd, addr } => {
-            // SAFETY: as the caller promises.
-            let addr = unsafe { addr.as_ref() };
-            opcode::Connect::new(types::Fd(fd), addr.as_ptr().cast(), addr.len()).build()
-        }
-        Op::Receive { fd } if flight.fallback => {
+/// `EBADF` if the operation's descriptor is not in the table.
+pub(crate) fn request(token: Token, flight: &mut Flight, table: &Table) -> Result<squeue::Entry, Errno> {
+    let number = |fd: Fd| table.get(fd).map(|fd| types::Fd(fd.as_raw_fd()));
+    let at_working_directory = types::Fd(libc::AT_FDCWD);
+    let request = match &mut flight.work {
+        Work::Accept { fd } => opcode::AcceptMulti::new(number(*fd)?).flags(libc::SOCK_CLOEXEC).entry(),
+        Work::Receive(Receive { fd, .. }) if flight.fallback => {
             // As much as a chunk of the group holds.
-            opcode::Recv::new(types::Fd(fd), ptr::null_mut(), 0)
+            opcode::Recv::new(number(*fd)?, ptr::null_mut(), 0)
                 .buf_group(BUFFER_GROUP)
-                .build()
+                .entry()
                 .flags(squeue::Flags::BUFFER_SELECT)
         }
-        Op::Receive { fd } => opcode::RecvMulti::new(types::Fd(fd), BUFFER_GROUP).build(),
+        Work::Receive(Receive { fd, .. }) => opcode::RecvMulti::new(number(*fd)?, BUFFER_GROUP).entry(),
         // With DONTWAIT it fails where it would otherwise wait, so it is over when the kernel has taken it.
-        Op::Send { fd, bytes } => {
-            opcode::Send::new(types::Fd(fd), bytes.as_ptr().cast(), bytes.len().min(i32::MAX as usize) as u32)
-                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-                .build()
-        }
+        Work::Send { fd, data } => opcode::Send::new(number(*fd)?, data.as_ptr(), length(data.len()))
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .entry(),
         // A half-closed stream counts as an event to every poll. In many shots it does so only once.
-        Op::Writable { fd } => {
-            opcode::PollAdd::new(types::Fd(fd), libc::POLLOUT as u32).multi(flight.fallback).build()
+        Work::Writable { fd } => {
+            opcode::PollAdd::new(number(*fd)?, libc::POLLOUT as u32).multi(flight.fallback).entry()
         }
-        Op::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
-        Op::Cancel { target } => return cancel(target),
+        Work::Connect { fd, addr } => {
+            opcode::Connect::new(number(*fd)?, addr.as_ptr().cast(), addr.len()).entry()
+        }
+        Work::Close { number } => opcode::Close::new(types::Fd(*number)).entry(),
+        // On a thread of the kernel's from the start. It would else try without waiting, and so open a named pipe that
+        // nobody writes to.
+        Work::Open { path } => opcode::OpenAt::new(at_working_directory, path.as_ptr())
+            .flags(libc::O_RDONLY | libc::O_CLOEXEC)
+            .entry()
+            .flags(squeue::Flags::ASYNC),
+        Work::Stat { path, answer } => {
+            let room = answer.spare_capacity_mut().as_mut_ptr();
+            opcode::Statx::new(at_working_directory, path.as_ptr(), room.cast()).mask(STATX_MASK).entry()
+        }
+        Work::Read { fd, offset, bytes } => {
+            let room = bytes.spare_capacity_mut();
+            opcode::Read::new(number(*fd)?, room.as_mut_ptr().cast(), length(room.len()))
+                .offset(*offset)
+                .entry()
+        }
+        Work::LetGo { .. } | Work::Failed { .. } => opcode::Nop::new().entry(),
+        Work::OnThread { .. } => unreachable!("what a thread does is no request"),
     };
-    request.user_data(flight.token.to_bits())
+    Ok(request.user_data(token.to_bits()))
+}
+
+/// No result is longer than an i32 holds.
+fn length(len: usize) -> u32 {
+    len.min(i32::MAX as usize) as u32
 }
 
 /// Asks for the end of `target`. Completes only if that fails.
 pub(crate) fn cancel(target: Token) -> squeue::Entry {
     opcode::AsyncCancel::new(target.to_bits())
-        .build()
+        .entry()
         .flags(squeue::Flags::SKIP_SUCCESS)
         .user_data(RESERVED | target.slot() as u64)
 }
 
 /// Watches the descriptor that ends a wait. Edge-triggered, as every multishot poll is by default.
 pub(crate) fn watch_unpark(fd: RawFd) -> squeue::Entry {
-    opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build().user_data(UNPARK)
+    opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).entry().user_data(UNPARK)
 }
 
 #[cfg(test)]
