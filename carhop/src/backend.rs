@@ -58,7 +58,7 @@ impl Backend {
                 Err(error) => Err(BackendRefusal::of_uring(&error)),
             },
             #[cfg(feature = "sim")]
-            Backend::Sim => Ok(Box::new(reactor_sim::SimReactor::alone())),
+            Backend::Sim => Ok(Box::new(reactor_sim::SimReactor::alone(0))),
             other => Err(BackendRefusal::not_linked(other)),
         }
     }

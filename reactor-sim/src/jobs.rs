@@ -110,7 +110,7 @@ impl Shared {
         while let Some((token, job)) = queue.waiting.pop_front() {
             queue.running.insert(token);
             drop(queue);
-            job.run();
+            job.run(&|| ());
             queue = self.lock();
             if queue.running.remove(&token) {
                 queue.finished.push(token);

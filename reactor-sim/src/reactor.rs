@@ -155,6 +155,10 @@ impl Reactor for SimReactor {
         Err(unsupported("has no descriptor of the kernel's to give away"))
     }
 
+    fn disown(&mut self, _: Fd) {
+        // A child that `fork` made has a network of its own: its copy of this one.
+    }
+
     fn share(&mut self, _: Fd) -> io::Result<Arc<OwnedFd>> {
         Err(unsupported("has no descriptor of the kernel's to share"))
     }
