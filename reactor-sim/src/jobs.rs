@@ -110,8 +110,6 @@ impl Shared {
         while let Some((token, job)) = queue.waiting.pop_front() {
             queue.running.insert(token);
             drop(queue);
-            // Whoever has the answer may start another at once: a thread that is about to look for more counts as busy, and
-            // finds it.
             job.run(&|| ());
             queue = self.lock();
             if queue.running.remove(&token) {

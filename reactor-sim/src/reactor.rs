@@ -155,11 +155,8 @@ impl Reactor for SimReactor {
         Err(unsupported("has no descriptor of the kernel's to give away"))
     }
 
-    fn disown(&mut self, fd: Fd) {
-        // Nothing in memory is shared with another process.
-        if let Ok(descriptor) = self.descriptors.remove(fd) {
-            self.network.with(|state| state.close(descriptor.socket, false));
-        }
+    fn disown(&mut self, _: Fd) {
+        // A child that `fork` made has a network of its own: its copy of this one.
     }
 
     fn share(&mut self, _: Fd) -> io::Result<Arc<OwnedFd>> {

@@ -212,6 +212,11 @@ impl Reactor for UringReactor {
         }
     }
 
+    fn disown(&mut self, fd: Fd) {
+        // The ring, and what waits in it, are the parent's as well.
+        drop(self.table.remove(fd));
+    }
+
     fn share(&mut self, fd: Fd) -> io::Result<Arc<OwnedFd>> {
         self.table.share(fd).map_err(io::Error::from)
     }
