@@ -92,6 +92,11 @@ impl Env {
         env.builder().build().map(|_| env).map_err(|error| error.to_string())
     }
 
+    /// Whether there are other programs, descriptors, and time that passes by itself.
+    fn has_kernel(&self) -> bool {
+        self.backend != Backend::Sim
+    }
+
     fn builder(&self) -> Builder {
         // Trials make tasks panic on purpose, which would be reported in the middle of the list of trials.
         Builder::new().backend(self.backend).on_incident(|_| ())
