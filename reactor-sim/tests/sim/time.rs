@@ -65,6 +65,17 @@ fn another_thread_ends_a_wait_that_has_no_other_end() {
 }
 
 #[test]
+fn the_clock_waits_for_a_node_that_another_thread_has_woken() {
+    let network = Network::new();
+    let mut nodes = [(); 2].map(|()| Node::new(&network));
+    let unparker = nodes[0].reactor.unparker().unwrap();
+    nodes[0].turn(Wait::Forever);
+    unparker.unpark();
+    nodes[1].turn(Wait::Until(Nanos(7)));
+    assert_eq!(network.now(), Nanos(0));
+}
+
+#[test]
 fn the_clock_stands_still_while_a_call_is_made() {
     let network = Network::new();
     let mut node = Node::new(&network);
