@@ -81,11 +81,7 @@ pub use reactor_sim::{Network, NetworkBuilder, SimReactor};
 /// # Panics
 ///
 /// As [`Runtime::step`].
-pub fn run_until(
-    network: &Network,
-    runtimes: &[&Runtime],
-    mut done: impl FnMut() -> bool,
-) -> io::Result<()> {
+pub fn run_until(network: &Network, runtimes: &[&Runtime], mut done: impl FnMut() -> bool) -> io::Result<()> {
     while !done() {
         let rest = runtimes.iter().fold(Wait::Forever, |rest, runtime| {
             rest.at_most(match runtime.step() {

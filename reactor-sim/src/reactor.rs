@@ -24,12 +24,9 @@ const MOST_THREADS: usize = 64;
 
 /// A node of a [`Network`].
 ///
-/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them wait, and
-/// else returns early: the others have something to do first. A turn that does not wait never moves the clock.
-///
-/// So what a node computes takes no time. Only one that looks at the clock thousands of times while it stands still has each
-/// further look take a microsecond: a loop that is busy until some time comes ends, and so does one whose tasks are always
-/// ready while a timer is to fire.
+/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them
+/// wait, and else returns early: the others have something to do first. A turn that does not wait never moves the
+/// clock.
 pub struct SimReactor {
     pub(crate) network: Network,
     pub(crate) node: NodeId,
@@ -59,9 +56,9 @@ impl SimReactor {
         }
     }
 
-    /// The only node of a network of its own, in which `seed` decides where nothing else does.
-    pub fn alone(seed: u64) -> Self {
-        Network::builder().seed(seed).build().reactor()
+    /// The only node of a network of its own.
+    pub fn alone() -> Self {
+        Network::new().reactor()
     }
 
     /// The network that it is a node of.
