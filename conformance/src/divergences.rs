@@ -18,13 +18,13 @@ some of them skip and what they do differently. The suite writes it: the trials 
 ";
 
 /// What a suite contributes to the file.
-pub(crate) struct Section<E: 'static> {
+pub(crate) struct Section<'a, E: 'static> {
     /// Of trials of what.
     pub(crate) title: &'static str,
     /// What the test that compares it must be built with, as arguments of cargo.
     pub(crate) features: &'static str,
     pub(crate) modules: &'static [Module<E>],
-    pub(crate) differences: &'static [Difference],
+    pub(crate) differences: &'a [Difference],
 }
 
 /// Something that one backend does differently, and that a trial allows it.
@@ -35,7 +35,7 @@ pub(crate) struct Difference {
     pub(crate) what: &'static str,
 }
 
-impl<E> Section<E> {
+impl<E> Section<'_, E> {
     /// Compares the file with what the suite says, or writes it.
     ///
     /// # Panics

@@ -110,3 +110,27 @@ impl Env {
         self.runtime().block_on(future)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::divergences::{Difference, Section};
+
+    const IN_THE_SIMULATOR: [(&str, &str); 4] = [
+        (
+            "fairness::a_busy_task_delays_a_timer_by_one_step_at_most",
+            "the clock stands still for a busy program until that has looked at it 10,000 times, and then goes on by a \
+             microsecond with each look",
+        ),
+        ("connect::to_a_name", "a host is looked up at once, among those that the network was given"),
+        ("task_list::what_sockets_wait_for", "the numbers of descriptors begin with 0"),
+        ("every_poll::sockets::write", "programs cannot ask for a smaller send buffer"),
+    ];
+
+    #[test]
+    fn divergences_are_documented() {
+        let differences = IN_THE_SIMULATOR.map(|(trial, what)| Difference { trial, backend: "sim", what });
+        let features = " --features runtime";
+        Section { title: "Runtimes", features, modules: MODULES, differences: &differences }.check();
+    }
+}
