@@ -197,10 +197,8 @@ impl Reactor for UringReactor {
 
     fn export(&mut self, fd: Fd) -> io::Result<OwnedFd> {
         // A request that has not been submitted may name the number, which must not be another descriptor's by then.
-        let duplicate = match self.ring.unsubmitted() {
-            0 => None,
-            _ => Some(self.table.get(fd)?.try_clone_to_owned()?),
-        };
+        let may_be_named = self.ring.unsubmitted() > 0;
+        let duplicate = may_be_named.then(|| self.table.get(fd)?.try_clone_to_owned()).transpose()?;
         let (owner, state) = self.table.remove(fd)?;
         self.cancel_all(&state.waiting);
         match duplicate {
@@ -236,6 +234,7 @@ impl Drop for UringReactor {
     ///
     /// What is accepted or opened meanwhile is closed with the table.
     fn drop(&mut self) {
+        self.missed_ends = MissedEnds::default();
         for token in self.flights.tokens() {
             self.cancel(token);
         }

@@ -193,8 +193,7 @@ impl UringReactor {
     #[cold]
     fn refuse(&mut self, token: Token, work: Work, errno: Errno) {
         let is_send = work.is_send();
-        // SAFETY: an error is no result of the kernel's that somebody else could have.
-        let completion = Box::new(unsafe { work.end(token, Err(errno), &mut self.table) });
+        let completion = Box::new(work.fail(token, errno, &mut self.table));
         self.launch(token, Work::Failed { completion, is_send });
     }
 

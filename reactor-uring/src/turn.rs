@@ -61,8 +61,8 @@ impl UringReactor {
         }
         // Where the kernel's answers to cancels are, too: behind what was immediate.
         for token in mem::take(&mut self.withdrawn) {
-            // SAFETY: an error is no result of the kernel's that somebody else could have.
-            unsafe { self.end(token, Err(Errno::ECANCELED), results) };
+            let work = self.flights.remove(token, &mut self.table);
+            results.done.push_back(work.fail(token, Errno::ECANCELED, &mut self.table));
         }
         self.bell.clear();
         self.collect(results);
