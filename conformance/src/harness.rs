@@ -3,6 +3,7 @@
 use std::io;
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const HANG: Duration = Duration::from_secs(60);
 
 /// How long a thread that nobody waits for may take to end what it is about.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the trial is at, if it has said so.
+static AT: Mutex<String> = Mutex::new(String::new());
 
 /// Trials that share what they test, or the reason why it cannot be tested here.
 pub struct Suite {
@@ -78,7 +82,17 @@ pub fn main(suites: Vec<Suite>) -> ! {
     libtest_mimic::run(&arguments, trials).exit()
 }
 
+/// Says where the trial is, in case that it hangs there. One that takes long is given more time with each new place.
+pub(crate) fn note(place: String) {
+    *AT.lock().unwrap_or_else(PoisonError::into_inner) = place;
+}
+
+fn noted() -> String {
+    AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
 fn run(name: &str, body: Box<dyn FnOnce() + Send>) -> Result<(), String> {
+    note(String::new());
     let before = open_descriptors()?;
     let watchdog = Watchdog::start(name).map_err(|error| format!("no thread for a watchdog: {error}"))?;
     body();
@@ -113,9 +127,14 @@ impl Watchdog {
         let (leash, slack) = mpsc::channel::<()>();
         let name = name.to_owned();
         let thread = thread::Builder::new().name("watchdog".into()).spawn(move || {
-            if slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("\n{name} hangs: no end after {} s", HANG.as_secs());
-                process::abort();
+            let mut place = noted();
+            while slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                let next = noted();
+                if next == place {
+                    eprintln!("\n{name} hangs: no end after {} s. {place}", HANG.as_secs());
+                    process::abort();
+                }
+                place = next;
             }
         })?;
         Ok(Self { leash: Some(leash), thread: Some(thread) })

@@ -69,7 +69,7 @@ impl Kernel {
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
             Kernel::Limits => "there is no limit of open descriptors",
-            Kernel::Threads => "everything is on one thread",
+            Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
             Kernel::Files => "there are no files",
@@ -172,13 +172,62 @@ pub(crate) fn suite<E: 'static>(
 
 /// Calls `f` with each trial and its path.
 pub(crate) fn for_each<E>(modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Trial<E>)) {
+    for_each_module(modules, &mut |path, module| {
+        module.trials.iter().for_each(|trial| f(&format!("{path}::{}", trial.name), trial));
+    });
+}
+
+/// Calls `f` with each module and its path.
+pub(crate) fn for_each_module<E>(
+    modules: &'static [Module<E>],
+    f: &mut impl FnMut(&str, &'static Module<E>),
+) {
     within("", modules, f);
 }
 
-fn within<E>(above: &str, modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Trial<E>)) {
+fn within<E>(above: &str, modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Module<E>)) {
     for module in modules {
-        let path = format!("{above}{}::", module.name);
-        module.trials.iter().for_each(|trial| f(&format!("{path}{}", trial.name), trial));
-        within(&path, module.modules, f);
+        let path = format!("{above}{}", module.name);
+        f(&path, module);
+        within(&format!("{path}::"), module.modules, f);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Env;
+
+    fn one(_: &Env) {}
+
+    const TRIALS: &[Trial<Env>] = &[
+        Trial { name: "everywhere", body: one, needs: None },
+        Trial { name: "with_files", body: one, needs: Some(Kernel::Files) },
+    ];
+    const MODULES: &[Module<Env>] = &[Module {
+        name: "outer",
+        trials: TRIALS,
+        modules: &[Module { name: "inner", trials: TRIALS, modules: &[] }],
+    }];
+
+    #[test]
+    fn trials_are_named_by_their_modules() {
+        let mut names = Vec::new();
+        for_each(MODULES, &mut |path, _| names.push(path.to_owned()));
+        let expected = [
+            "outer::everywhere",
+            "outer::with_files",
+            "outer::inner::everywhere",
+            "outer::inner::with_files",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn only_what_needs_a_kernel_is_skipped_and_only_where_there_is_none() {
+        assert_eq!(Backend::named("sim").lacks(None), None);
+        assert_eq!(Backend::named("sim").lacks(Some(Kernel::Files)), Some("there are no files"));
+        assert_eq!(Backend::named("epoll").lacks(Some(Kernel::Files)), None);
     }
 }

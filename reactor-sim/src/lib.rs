@@ -1,1 +1,14 @@
 //! A reactor without a kernel: virtual time, and a network in memory.
+#![forbid(unsafe_code)]
+
+mod descriptors;
+mod jobs;
+mod network;
+mod peer;
+mod perform;
+mod reactor;
+mod serve;
+
+pub use network::{Builder, Network};
+pub use peer::{Peer, PeerListener};
+pub use reactor::SimReactor;

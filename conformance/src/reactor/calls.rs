@@ -22,13 +22,13 @@ trials![
     run_once,
     many_run_once_each,
     its_end_ends_a_wait,
-    on_another_thread: Threads,
-    while_another_one_blocks: Threads,
+    on_another_thread,
+    while_another_one_blocks,
     cancelled_in_the_same_batch,
-    cancelled_before_they_begin: Threads,
-    cancelled_while_it_runs: Threads,
-    cancelled_when_it_has_returned: Threads,
-    dropped_while_they_run: Threads,
+    cancelled_before_they_begin,
+    cancelled_while_it_runs,
+    cancelled_when_it_has_returned,
+    dropped_while_they_run,
     dropped_before_the_turn,
 ];
 
@@ -232,7 +232,7 @@ pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 /// How often a job has run.
 #[derive(Clone, Default)]
-struct Counter(Arc<AtomicUsize>);
+pub(super) struct Counter(Arc<AtomicUsize>);
 
 impl Counter {
     fn job(&self) -> Call {
@@ -240,11 +240,11 @@ impl Counter {
         Call::Run(Job::new(move || counter.add()))
     }
 
-    fn add(&self) {
+    pub(super) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

@@ -22,8 +22,8 @@ trials![
     readable_for_data: Descriptors,
     readable_for_a_connection: Descriptors,
     readable_for_room: Descriptors,
-    readable_for_an_unpark_of_another_thread: Threads,
-    readable_for_the_end_of_a_call: Threads,
+    readable_for_an_unpark_of_another_thread: Descriptors,
+    readable_for_the_end_of_a_call: Descriptors,
     quiet_when_all_is_told: Descriptors,
     a_transfer,
     a_transfer_through_one_chunk,
@@ -121,7 +121,7 @@ fn readable_for_the_end_of_a_call(env: &Env) {
     for _ in 0..20 {
         let (go_on, told) = mpsc::channel::<()>();
         // Ends when the trial lets go of the other end.
-        let token = driver.call(Call::Run(Job::new(move || drop(told.recv()))));
+        let token = driver.call(Call::Run(Job::new(move || _ = told.recv())));
         driver.expect_nothing_to_watch();
         drop(go_on);
         driver.expect_readable();

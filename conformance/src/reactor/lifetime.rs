@@ -19,7 +19,7 @@ trials![
     dropped_while_parked,
     chunks_outlive_it,
     unparker_outlives_it,
-    unparked_while_dropped: Threads,
+    unparked_while_dropped,
     many_in_a_row,
     two_at_once,
     own_descriptors_close_on_exec: Exec,

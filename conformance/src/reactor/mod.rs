@@ -10,7 +10,7 @@ use crate::world::World;
 
 modules![
     accept, connect, receive, pool, writable, send, cancel, close, names, ownership, calls, files, wait,
-    host, order, bulk, lifetime,
+    host, order, bulk, fuzz, lifetime,
 ];
 
 /// Makes a world, or says why this machine has none.
@@ -18,6 +18,8 @@ pub type MakeWorld = fn() -> Result<Rc<dyn World>, String>;
 
 /// What a trial runs in.
 pub(crate) struct Env {
+    backend: &'static Backend,
+    make: MakeWorld,
     world: Rc<dyn World>,
 }
 
@@ -35,18 +37,40 @@ pub(crate) struct Env {
 ///
 /// If `backend` is not among those that the documentation speaks of.
 pub fn suite(backend: &str, make: MakeWorld) -> Suite {
-    registry::suite(Backend::named(backend), MODULES, move || Env::new(make))
+    let backend = Backend::named(backend);
+    registry::suite(backend, MODULES, move || Env::new(backend, make))
 }
 
 impl Env {
     /// In a world where a reactor can be made.
-    fn new(make: MakeWorld) -> Result<Self, String> {
+    fn new(backend: &'static Backend, make: MakeWorld) -> Result<Self, String> {
         let world = make()?;
         world.reactor()?;
-        Ok(Self { world })
+        Ok(Self { backend, make, world })
+    }
+
+    /// The same, in another world.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.backend, self.make).expect("another world like the first")
+    }
+
+    /// Whether descriptors can be imported, and run short.
+    pub(crate) fn has_kernel(&self) -> bool {
+        self.backend.has_kernel
     }
 
     pub(crate) fn world(&self) -> &Rc<dyn World> {
         &self.world
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::divergences::Section;
+
+    #[test]
+    fn divergences_are_documented() {
+        Section { title: "Reactors", features: "", modules: MODULES, differences: &[] }.check();
     }
 }
