@@ -9,6 +9,6 @@ mod perform;
 mod reactor;
 mod serve;
 
-pub use network::{Builder, Network};
+pub use network::{Network, NetworkBuilder};
 pub use peer::{Peer, PeerListener};
 pub use reactor::SimReactor;

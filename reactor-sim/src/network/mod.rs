@@ -22,6 +22,8 @@ mod random;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -66,8 +68,8 @@ impl Network {
     }
 
     /// A network with a will of its own.
-    pub fn builder() -> Builder {
-        Builder { seed: 0, shuffle: false, latency: Duration::ZERO, patience: PATIENCE }
+    pub fn builder() -> NetworkBuilder {
+        NetworkBuilder { seed: 0, shuffle: false, latency: Duration::ZERO, patience: PATIENCE }
     }
 
     /// The reactor of a new node.
@@ -132,7 +134,7 @@ impl Network {
     /// Waits for one node, which has nothing to do until then: says whether that was possible. It is not if another one
     /// may have something to do.
     pub(crate) fn wait_as(&self, node: NodeId, until: Wait) -> io::Result<bool> {
-        let all = self.with(|state| state.nodes.wait(node, until))?;
+        let all = self.with(|state| state.nodes.wait(node, until, state.clock.now()))?;
         self.wait(all)?;
         Ok(all != Wait::No)
     }
@@ -165,7 +167,7 @@ impl Network {
             return Ok(());
         }
         Err(io::Error::new(
-            io::ErrorKind::TimedOut,
+            io::ErrorKind::Deadlock,
             format!(
                 "nothing can happen any more: all nodes of the simulated network wait, without a timer, nothing is on its \
                  way to them, and for {:?} no other thread has woken one",
@@ -194,14 +196,14 @@ impl Default for Network {
 
 /// Makes a [`Network`].
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct NetworkBuilder {
     seed: u64,
     shuffle: bool,
     latency: Duration,
     patience: Duration,
 }
 
-impl Builder {
+impl NetworkBuilder {
     /// What decides where nothing else does. The same seed gives the same run, as far as no other threads take part.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
