@@ -4,6 +4,7 @@
 //! dropped, by a timeout for instance, loses nothing. A write that is dropped loses only its count.
 
 mod addr;
+mod directions;
 mod halves;
 mod listener;
 mod stream;
