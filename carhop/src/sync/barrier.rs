@@ -3,6 +3,8 @@
 use std::cell::Cell;
 use std::fmt;
 
+use thiserror::Error;
+
 use super::waiters::Waiters;
 
 /// A point at which a number of tasks wait until all are there. asyncio's `Barrier`.
@@ -209,13 +211,6 @@ impl BarrierWaitResult {
 }
 
 /// The error of [`Barrier::wait`]: the barrier was broken or reset. asyncio's `BrokenBarrierError`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the barrier was broken or reset")]
 pub struct BrokenBarrier(());
-
-impl fmt::Display for BrokenBarrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the barrier was broken or reset")
-    }
-}
-
-impl std::error::Error for BrokenBarrier {}

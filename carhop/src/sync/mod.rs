@@ -47,8 +47,9 @@
 
 mod barrier;
 pub mod broadcast;
-mod channel_error;
 mod condvar;
+mod ends;
+mod error;
 mod event;
 pub mod mpsc;
 mod mutex;

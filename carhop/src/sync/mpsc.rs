@@ -27,7 +27,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-pub use super::channel_error::{SendError, TryRecvError, TrySendError};
+use super::ends::Ends;
+pub use super::error::{SendError, TryRecvError, TrySendError};
 use super::waiter::Waiter;
 use super::waiters::Waiters;
 
@@ -55,7 +56,7 @@ fn with_room<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         values: RefCell::default(),
         capacity,
         room: Cell::new(capacity),
-        senders: Cell::new(1),
+        senders: Ends::new(1),
         closed: Cell::new(false),
         receiver: Waiter::default(),
         blocked: Waiters::new(),
@@ -86,7 +87,7 @@ struct Shared<T> {
     capacity: usize,
     /// Neither taken nor reserved. There is none while senders wait, since what becomes free is handed to the first.
     room: Cell<usize>,
-    senders: Cell<usize>,
+    senders: Ends,
     /// Nothing more is let in.
     closed: Cell<bool>,
     receiver: Waiter,
@@ -265,7 +266,7 @@ impl<T> Shared<T> {
     }
 
     fn is_over(&self) -> bool {
-        self.closed.get() || self.senders.get() == 0
+        self.closed.get() || self.senders.count() == 0
     }
 
     fn close(&self) {
@@ -277,15 +278,14 @@ impl<T> Shared<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.senders.set(self.shared.senders.get() - 1);
-        if self.shared.senders.get() == 0 {
+        if self.shared.senders.remove() {
             self.shared.receiver.wake();
         }
     }

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-pub use super::channel_error::{RecvError, TryRecvError};
+pub use super::error::{RecvError, TryRecvError};
 use super::waiter::Waiter;
 
 /// A promise and the future that it fulfils.

@@ -1,6 +1,5 @@
 //! Queues between tasks: [`Queue`], [`PriorityQueue`] and [`LifoQueue`], as in `asyncio`.
 
-mod error;
 mod order;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -9,10 +8,10 @@ use std::panic::resume_unwind;
 
 use runtime_core::contain::contain;
 
-pub use error::{GetError, PutError, TryGetError, TryPutError};
 use order::Order;
 pub use order::{Fifo, Lifo, SmallestFirst};
 
+pub use super::error::{GetError, PutError, TryGetError, TryPutError};
 use super::waiters::Waiters;
 
 /// A queue that gives out first what came first: `asyncio.Queue`.

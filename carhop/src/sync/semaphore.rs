@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
+use thiserror::Error;
+
 use super::waiters::Waiters;
 
 /// A number of permits, each of which lets one task in. asyncio's `Semaphore`.
@@ -309,33 +311,17 @@ impl<S: Borrow<Semaphore>> Drop for Lease<S> {
 }
 
 /// The error of [`Semaphore::acquire`]: the semaphore is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the semaphore is closed")]
 pub struct AcquireError(());
 
-impl fmt::Display for AcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore is closed")
-    }
-}
-
-impl std::error::Error for AcquireError {}
-
 /// The error of [`Semaphore::try_acquire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// There are too few permits, or others came before.
+    #[error("the semaphore has too few permits, or others came before")]
     NoPermits,
     /// The semaphore is closed.
+    #[error("{}", AcquireError(()))]
     Closed,
 }
-
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPermits => f.write_str("the semaphore has too few permits, or others came before"),
-            Self::Closed => AcquireError(()).fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for TryAcquireError {}

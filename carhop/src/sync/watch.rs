@@ -20,7 +20,8 @@ use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
 
-pub use super::channel_error::{RecvError, SendError};
+use super::ends::Ends;
+pub use super::error::{RecvError, SendError};
 use super::waiters::Waiters;
 
 /// A value to watch, with its first receiver, which counts the first value as seen.
@@ -28,7 +29,7 @@ pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: RefCell::new(value),
         version: Cell::new(0),
-        receivers: Cell::new(0),
+        receivers: Ends::new(0),
         sender_is_gone: Cell::new(false),
         changes: Waiters::new(),
         closed: Waiters::new(),
@@ -53,7 +54,7 @@ pub struct Receiver<T> {
 struct Shared<T> {
     value: RefCell<T>,
     version: Cell<u64>,
-    receivers: Cell<usize>,
+    receivers: Ends,
     sender_is_gone: Cell<bool>,
     /// Receivers that wait for another version.
     changes: Waiters,
@@ -116,13 +117,13 @@ impl<T> Sender<T> {
 
     /// Another receiver, which counts the present value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Receiver { shared: Rc::clone(&self.shared), seen: self.shared.version.get() }
     }
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.shared.receivers.get()
+        self.shared.receivers.count()
     }
 
     /// Whether there is no receiver.
@@ -213,7 +214,7 @@ impl<T> Shared<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Self { shared: Rc::clone(&self.shared), seen: self.seen }
     }
 }
@@ -227,8 +228,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.receivers.set(self.shared.receivers.get() - 1);
-        if self.shared.receivers.get() == 0 {
+        if self.shared.receivers.remove() {
             self.shared.closed.grant_all(());
         }
     }

@@ -9,6 +9,7 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use slab::Slab;
+use thiserror::Error;
 
 use crate::sync::waiters::Waiters;
 
@@ -163,16 +164,9 @@ impl Drop for DropGuard {
 }
 
 /// The error of [`CancelToken::run_until_cancelled`]: the token was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the token was cancelled")]
 pub struct Cancelled(());
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the token was cancelled")
-    }
-}
-
-impl std::error::Error for Cancelled {}
 
 /// Of the kind `Other`: an `Interrupted` would be tried again.
 impl From<Cancelled> for io::Error {

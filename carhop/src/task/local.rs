@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use runtime_core::task_locals::{self as locals, Value};
+use thiserror::Error;
 
 /// Declares task-locals: `static`s of which each task has a value of its own, like asyncio's `contextvars`.
 ///
@@ -187,22 +188,13 @@ impl Drop for Swapped<'_> {
 }
 
 /// Why a task-local has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessError {
     /// Neither this task nor one of those that it comes from has set it, and it has no default.
+    #[error("this task-local is not set in this task, and has no default")]
     NotSet,
     /// No task of a carhop runtime is running on this thread.
+    #[error("a task-local needs a running task of a carhop runtime on this thread")]
     NoTask,
 }
-
-impl fmt::Display for AccessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            AccessError::NotSet => "this task-local is not set in this task, and has no default",
-            AccessError::NoTask => "a task-local needs a running task of a carhop runtime on this thread",
-        })
-    }
-}
-
-impl std::error::Error for AccessError {}

@@ -1,11 +1,12 @@
 //! A limit on how long a future may take.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
+
+use thiserror::Error;
 
 use super::{Instant, Sleep, sleep, sleep_until};
 
@@ -79,16 +80,9 @@ async fn until<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed>
 }
 
 /// The error of [`timeout`]: the time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the deadline has elapsed")]
 pub struct Elapsed(());
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the deadline has elapsed")
-    }
-}
-
-impl std::error::Error for Elapsed {}
 
 impl From<Elapsed> for io::Error {
     fn from(elapsed: Elapsed) -> Self {

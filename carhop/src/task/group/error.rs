@@ -3,6 +3,8 @@
 use std::fmt::{self, Display};
 use std::io;
 
+use thiserror::Error;
+
 use crate::task::{JoinError, TaskInfo};
 
 /// Why a group failed: all that went wrong, in the order in which it did. asyncio's `ExceptionGroup`.
@@ -118,16 +120,9 @@ impl Display for Blocker {
 }
 
 /// A child has no output: it failed or was aborted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the task failed or was aborted; its group says why")]
 pub struct ChildFailed(pub(super) ());
-
-impl Display for ChildFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task failed or was aborted; its group says why")
-    }
-}
-
-impl std::error::Error for ChildFailed {}
 
 impl From<ChildFailed> for io::Error {
     fn from(failed: ChildFailed) -> Self {
@@ -136,16 +131,9 @@ impl From<ChildFailed> for io::Error {
 }
 
 /// A group takes no more children: something failed, or its scope is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the task group takes no more children: something in it failed, or its scope is over")]
 pub struct GroupClosed(pub(super) ());
-
-impl Display for GroupClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task group takes no more children: something in it failed, or its scope is over")
-    }
-}
-
-impl std::error::Error for GroupClosed {}
 
 impl From<GroupClosed> for io::Error {
     fn from(closed: GroupClosed) -> Self {
