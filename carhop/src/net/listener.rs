@@ -1,7 +1,9 @@
 //! A TCP listener.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
@@ -29,9 +31,17 @@ const BACKLOG: i32 = 4096;
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct TcpListener(Listener);
+pub struct TcpListener {
+    /// Comes first, so that the compiler's first complaint about another thread names this type.
+    _not_send: PhantomData<*const TcpListener>,
+    listener: Listener,
+}
 
 impl TcpListener {
+    fn new(listener: Listener) -> Self {
+        Self { _not_send: PhantomData, listener }
+    }
+
     /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last one's.
     /// Port 0 lets the kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections of
     /// an earlier listener that linger (`SO_REUSEADDR` is set).
@@ -48,7 +58,7 @@ impl TcpListener {
     /// Outside of a running runtime.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         first_success(addresses(addr).await?, async |addr| {
-            Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self)
+            Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self::new)
         })
         .await
     }
@@ -65,7 +75,7 @@ impl TcpListener {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        Listener::from_fd(OwnedFd::from(listener)).map(Self)
+        Listener::from_fd(OwnedFd::from(listener)).map(Self::new)
     }
 
     /// Waits for the next connection and returns it with its peer's address.
@@ -87,7 +97,7 @@ impl TcpListener {
 
     /// See [`TcpListener::accept`]. Only the task that polled last is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
         Poll::Ready(Ok((TcpStream::new(stream), inet(peer)?)))
     }
 
@@ -97,18 +107,18 @@ impl TcpListener {
     ///
     /// `NotConnected` after the runtime has been dropped.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        inet(self.0.local_address()?)
+        inet(self.listener.local_address()?)
     }
 }
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.listener.as_fd()
     }
 }
 
-impl std::fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TcpListener({})", self.0.fd())
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TcpListener({})", self.listener.fd())
     }
 }
