@@ -1,4 +1,4 @@
-//! From what people write to addresses.
+//! Addresses, from the forms in which programs write them.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -28,8 +28,8 @@ pub trait ToSocketAddrs {
     fn question(&self, _: sealed::Internal) -> sealed::Question;
 }
 
-/// Looks up the addresses of `host`, on another thread if that takes asking: nothing in Linux asks without blocking.
-/// Look-ups have threads of their own, and do not wait for what [`spawn_blocking`](crate::task::spawn_blocking) does.
+/// Looks up the addresses of `host`. A name is looked up on another thread, because Linux can do it only by blocking.
+/// Look-ups have threads of their own, and do not wait for [`spawn_blocking`](crate::task::spawn_blocking)'s closures.
 /// Like asyncio's `loop.getaddrinfo`.
 ///
 /// ```
@@ -43,22 +43,22 @@ pub trait ToSocketAddrs {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 ///
-/// Dropping the future gives up waiting. A question that waits for a thread is not asked then; one that is being asked
+/// Dropping the future gives up waiting. A look-up that still waits for a thread is not made then; one that has begun
 /// keeps its thread until the answer.
 ///
 /// # Errors
 ///
 /// `InvalidInput` if the text is not `HOST:PORT`; those of `getaddrinfo(3)` if the name does not resolve;
-/// `WouldBlock` (`EAGAIN`) if the system lets the process have no thread to ask on.
+/// `WouldBlock` (`EAGAIN`) if the system refuses the process a thread for it.
 ///
 /// # Panics
 ///
-/// Polling it panics outside of a running runtime if it takes asking.
+/// Polling it panics outside of a running runtime if a name must be looked up.
 pub async fn lookup_host(host: impl ToSocketAddrs) -> io::Result<impl Iterator<Item = SocketAddr>> {
     addresses(host).await.map(Vec::into_iter)
 }
 
-/// At least one address.
+/// The addresses of `host`, at least one.
 pub(super) async fn addresses(host: impl ToSocketAddrs) -> io::Result<Vec<SocketAddr>> {
     let addrs = match host.question(Internal) {
         Question::Known(addrs) => addrs,

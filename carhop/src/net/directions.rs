@@ -18,10 +18,11 @@ macro_rules! reading {
             poll_fn(|cx| self.stream.poll_read(cx, buf)).await
         }
 
-        /// Reads what has arrived, in the buffer it came in; `None` at the end of the stream. Bytes that have waited for
-        /// their reader, or that come while buffers are few, are in memory of their own instead.
+        /// Reads what has arrived, in the buffer in which it came; `None` at the end of the stream. Bytes that have
+        /// waited for a reader, or that come while buffers are few, are in memory of their own instead.
         ///
-        /// An idle connection needs no buffer for this, and the buffers of many connections fit in the processor's cache.
+        /// An idle connection needs no buffer for this: the few buffers that many connections share stay in the
+        /// processor's cache.
         ///
         /// Dropping the future loses nothing: what arrives waits in the stream.
         ///
@@ -60,7 +61,7 @@ macro_rules! writing {
         /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
         ///
         /// A future that is dropped before it was ready has written nothing. So a `timeout` or a `select!` around it is
-        /// correct, in a loop, too.
+        /// correct, also in a loop.
         ///
         /// # Errors
         ///
@@ -82,8 +83,8 @@ macro_rules! writing {
         /// Writes all of `chunk`, without copying it unless it must wait for room. [`Chunk::from`] makes a chunk of a
         /// `Vec<u8>`.
         ///
-        /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves
-        /// open how much of it was written.
+        /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future
+        /// leaves open how much of it was written.
         ///
         /// # Errors
         ///

@@ -30,8 +30,8 @@ pub struct OwnedReadHalf {
     stream: Rc<Stream>,
 }
 
-/// The writing direction of a [`TcpStream`], owned: see [`TcpStream::into_split`]. Dropping it shuts the direction down,
-/// so that the peer reads the end of the stream. The connection is closed when both halves are dropped.
+/// The writing direction of a [`TcpStream`], owned: see [`TcpStream::into_split`]. Dropping it shuts the direction
+/// down, so that the peer reads the end of the stream. The connection is closed when both halves are dropped.
 #[derive(Debug)]
 pub struct OwnedWriteHalf {
     stream: Rc<Stream>,
@@ -82,13 +82,13 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.shutdown_on_drop {
-            // It fails if the connection is gone already, which is as good.
+            // It fails if the connection is gone already. Then there is nothing to shut down.
             let _ = self.shutdown();
         }
     }
 }
 
-/// The error of [`OwnedReadHalf::reunite`]: the halves are of two streams. Here they are.
+/// The error of [`OwnedReadHalf::reunite`]: the halves are of two streams. It gives them back.
 #[derive(Debug, thiserror::Error)]
 #[error("these are halves of two different streams")]
 pub struct ReuniteError(pub OwnedReadHalf, pub OwnedWriteHalf);

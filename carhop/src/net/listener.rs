@@ -14,7 +14,7 @@ use runtime_core::socket::Listener;
 use super::addr::{ToSocketAddrs, addresses, first_success};
 use super::stream::{TcpStream, inet};
 
-/// As many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows (4096 by default).
+/// How many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows it (4096 by default).
 const BACKLOG: i32 = 4096;
 
 /// A TCP socket that listens for connections.
@@ -42,9 +42,9 @@ impl TcpListener {
         Self { _not_send: PhantomData, listener }
     }
 
-    /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last one's.
-    /// Port 0 lets the kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections of
-    /// an earlier listener that linger (`SO_REUSEADDR` is set).
+    /// Listens on `addr`. If it stands for several addresses, the first one that works is used; if none does, the error
+    /// is that of the last. With port 0 the kernel chooses a port, which [`TcpListener::local_addr`] returns. The
+    /// address may still be in use by lingering connections of an earlier listener (`SO_REUSEADDR` is set).
     ///
     /// Waits for nothing but the look-up of a name. Dropping the future leaves nothing behind.
     ///
@@ -63,8 +63,9 @@ impl TcpListener {
         .await
     }
 
-    /// Takes over a listener that was made elsewhere: by systemd, or with options that `bind` does not set. Sets
-    /// it, and with it all duplicates, to the blocking mode of the backend: non-blocking for epoll, else blocking.
+    /// Takes over a listener that was made elsewhere: by systemd, or with options that `bind` does not set. Sets the
+    /// listener and all duplicates of its descriptor to the blocking mode of the backend: non-blocking for epoll, else
+    /// blocking.
     ///
     /// # Errors
     ///
@@ -81,8 +82,8 @@ impl TcpListener {
     /// Waits for the next connection and returns it with its peer's address.
     ///
     /// Dropping the future loses no connection. Connections are accepted from the first call on, also between
-    /// calls. With more than 64 that nobody takes the listener pauses, and the others wait in the kernel. Dropping
-    /// the listener closes those that nobody has taken.
+    /// calls. While more than 64 accepted ones are not taken, the listener pauses, and further ones wait in the kernel.
+    /// Dropping the listener closes accepted connections that were not taken.
     ///
     /// One task can wait at a time: a second one takes the place of the first, which is then not woken.
     ///

@@ -64,8 +64,8 @@ impl TcpStream {
         Self { _not_send: PhantomData, stream }
     }
 
-    /// Connects to `addr`; if it stands for several addresses, to the first that answers, or the error is the
-    /// last one's. Dropping the future gives the attempt up.
+    /// Connects to `addr`. If it stands for several addresses, they are tried one after the other until one answers; if
+    /// none does, the error is that of the last. Dropping the future gives the attempt up.
     ///
     /// # Errors
     ///
@@ -80,8 +80,8 @@ impl TcpStream {
             .await
     }
 
-    /// Takes over a connection that was made elsewhere. Sets it, and with it all duplicates, to the blocking mode
-    /// of the backend: non-blocking for epoll, else blocking.
+    /// Takes over a connection that was made elsewhere. Sets the socket and all duplicates of its descriptor to the
+    /// blocking mode of the backend: non-blocking for epoll, else blocking.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ use ring::{Found, Ring};
 ///
 /// # Panics
 ///
-/// If `capacity` is 0: then nobody would get anything.
+/// If `capacity` is 0: such a channel would lose every value.
 #[track_caller]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a broadcast channel needs room for one value at least");
@@ -71,7 +71,7 @@ struct Shared<T> {
 }
 
 impl<T> Sender<T> {
-    /// Sends `value` to all receivers, and returns how many those are.
+    /// Sends `value` to all receivers, and returns how many they are.
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl<T> Sender<T> {
         Ok(receivers)
     }
 
-    /// Another receiver. It gets what is sent from now on.
+    /// Another receiver. It gets the values that are sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
         self.shared.receivers.add();
         Receiver { shared: Rc::clone(&self.shared), next: self.shared.ring.borrow().end() }
@@ -100,7 +100,7 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// How many values it has yet to read, those that are lost to it not counted.
+    /// How many values it has yet to read, without those that it has lost.
     pub fn len(&self) -> usize {
         self.shared.ring.borrow().unread_from(self.next)
     }
@@ -161,7 +161,7 @@ impl<T: Clone> Receiver<T> {
 }
 
 impl<T> Shared<T> {
-    /// Whether there is a value from number `next` on, or there will be none.
+    /// Whether there is a value from number `next` on, or will never be one.
     fn has_news(&self, next: u64) -> bool {
         self.ring.borrow().end() != next || self.senders.count() == 0
     }

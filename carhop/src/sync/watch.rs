@@ -14,7 +14,7 @@
 //! });
 //! ```
 //!
-//! Only the latest value is kept: a receiver that looks rarely sees some of them never.
+//! Only the latest value is kept: a receiver that looks rarely misses some.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
@@ -58,7 +58,7 @@ struct Shared<T> {
     sender_is_gone: Cell<bool>,
     /// Receivers that wait for another version.
     changes: Waiters,
-    /// Those who wait for the end of the last receiver.
+    /// Tasks that wait until the last receiver is gone.
     closed: Waiters,
 }
 
@@ -81,7 +81,7 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Replaces the value, whether there is a receiver or not, and returns the one before.
+    /// Replaces the value, whether there is a receiver or not, and returns the former one.
     ///
     /// # Panics
     ///
@@ -93,8 +93,8 @@ impl<T> Sender<T> {
         before
     }
 
-    /// Changes the value in place, whether there is a receiver or not. If `modify` panics, the change is not reported to
-    /// receivers.
+    /// Changes the value in place, whether there is a receiver or not. If `modify` panics, the change is not reported
+    /// to receivers.
     ///
     /// # Panics
     ///
@@ -141,7 +141,8 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits until there is a value that was not seen, and counts it as seen. Returns at once if there is one.
+    /// Waits until there is a value that this receiver has not seen, and counts it as seen. Returns at once if there is
+    /// one.
     ///
     /// A future that is dropped misses no change.
     ///
@@ -157,7 +158,7 @@ impl<T> Receiver<T> {
         Ok(())
     }
 
-    /// Whether there is a value that was not seen.
+    /// Whether there is a value that this receiver has not seen.
     ///
     /// # Errors
     ///
@@ -167,7 +168,7 @@ impl<T> Receiver<T> {
         if !changed && self.shared.sender_is_gone.get() { Err(RecvError) } else { Ok(changed) }
     }
 
-    /// The value, which does not count as seen by that. Do not keep it over an `await`: sending would panic meanwhile.
+    /// The value, without counting it as seen. Do not keep it over an `await`: sending would panic meanwhile.
     ///
     /// # Panics
     ///
@@ -177,7 +178,7 @@ impl<T> Receiver<T> {
         self.shared.borrow()
     }
 
-    /// The value, which counts as seen. Do not keep it over an `await`: sending would panic meanwhile.
+    /// The value, which then counts as seen. Do not keep it over an `await`: sending would panic meanwhile.
     ///
     /// # Panics
     ///

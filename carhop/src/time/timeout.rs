@@ -13,9 +13,9 @@ use super::{Instant, Sleep, sleep, sleep_until};
 /// Waits for `future`, but no longer than `duration` from now, like asyncio's `timeout` and `wait_for`. Then the future
 /// is dropped.
 ///
-/// What that means is up to the future: a read or an accept that is given up loses nothing, because what
-/// arrives later waits in the socket. A [`JoinHandle`](crate::JoinHandle) that is dropped lets its task go on, where
-/// asyncio's `wait_for` cancels it: give the timeout what the task would do, or abort the task.
+/// What the drop does depends on the future. A read or an accept that is given up loses nothing, because what arrives
+/// later waits in the socket. A [`JoinHandle`](crate::JoinHandle) that is dropped lets its task go on, where asyncio's
+/// `wait_for` cancels it: pass the task's own future instead of a handle, or abort the task.
 ///
 /// ```
 /// use carhop::time::{sleep, timeout};

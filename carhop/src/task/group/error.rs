@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::task::{JoinError, TaskInfo};
 
-/// Why a group failed: all that went wrong, in the order in which it did. asyncio's `ExceptionGroup`.
+/// Why a group failed: all failures, in their order. asyncio's `ExceptionGroup`.
 #[derive(Debug)]
 pub struct GroupError<E> {
     pub(super) failures: Vec<Failure<E>>,
@@ -30,18 +30,18 @@ pub enum Failure<E> {
 }
 
 impl<E> GroupError<E> {
-    /// All failures, the one that ended the group first. Empty if the group was asked to end, and only
-    /// [`GroupError::blockers`] kept it from that.
+    /// All failures. The first one is that which ended the group. Empty if the group was asked to end and its only
+    /// error is that there are [`GroupError::blockers`].
     pub fn failures(&self) -> &[Failure<E>] {
         &self.failures
     }
 
-    /// As [`GroupError::failures`], to keep.
+    /// As [`GroupError::failures`], by value.
     pub fn into_failures(self) -> Vec<Failure<E>> {
         self.failures
     }
 
-    /// Who had not ended at the drain deadline, and was aborted.
+    /// The children, and the body, that had not ended at the drain deadline and were aborted.
     ///
     /// ```
     /// use carhop::task::{Blocker, Builder, GroupOptions};
@@ -100,7 +100,7 @@ impl<E: Display> Display for Failure<E> {
     }
 }
 
-/// What had not ended at the drain deadline.
+/// A part of a group that had not ended at the drain deadline.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Blocker {
