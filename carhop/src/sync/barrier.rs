@@ -44,7 +44,7 @@ pub struct Barrier {
 ///          the last one comes              the last one leaves
 /// Filling ───────────────────▶ Draining ────────────────────────▶ Filling
 ///    └───────── reset ────────────┴──▶ Resetting ───────────────────▲
-/// any ─────── abort ──────▶ Broken ──── reset ──▶ Resetting, or Filling if nobody is inside
+/// any ─────── abort ──────▶ Broken ──── reset ──▶ Resetting, or Filling if no task is inside
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {

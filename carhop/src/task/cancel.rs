@@ -176,8 +176,8 @@ impl From<Cancelled> for io::Error {
     }
 }
 
-/// A token. Children own their parent, so a token that is dropped still connects its children to its own parent. The
-/// parent knows its children without owning them.
+/// A token. Children own their parent, so a token that the program drops still connects its children to its own parent.
+/// The parent knows its children without owning them.
 struct Node {
     cancelled: Cell<bool>,
     waiters: Waiters,

@@ -64,8 +64,8 @@ pub(super) fn assert_runtime(what: &str) {
     );
 }
 
-/// Waits until the current token ([`CancelToken::current`]) is cancelled, as it is at the first poll. Without a current
-/// token it waits for ever. Dropping the future loses nothing.
+/// Takes the current token ([`CancelToken::current`]) at the first poll, and waits until it is cancelled. Without a
+/// current token it waits for ever. Dropping the future loses nothing.
 pub async fn cancelled() {
     match CancelToken::current() {
         Some(token) => token.cancelled().await,

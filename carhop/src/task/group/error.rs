@@ -30,8 +30,8 @@ pub enum Failure<E> {
 }
 
 impl<E> GroupError<E> {
-    /// All failures. The first one is that which ended the group. Empty if the group was asked to end and its only
-    /// error is that there are [`GroupError::blockers`].
+    /// All failures, in their order. The first one has ended the group. Empty if the group was asked to end without a
+    /// failure, and the error is only that there are [`GroupError::blockers`].
     pub fn failures(&self) -> &[Failure<E>] {
         &self.failures
     }

@@ -194,12 +194,12 @@ pub struct GroupOptions {
 }
 
 impl GroupOptions {
-    /// Siblings of a child that fails are aborted.
+    /// When a child or the body fails, the others are aborted.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// When a child fails, its siblings and the body are asked to end, by the group's token. Those that have not ended
+    /// When a child or the body fails, the others are asked to end, by the group's token. Those that have not ended
     /// `deadline` after the token was cancelled are aborted, and [`GroupError::blockers`] names them. It does not
     /// matter what has cancelled the token. [`Duration::MAX`] is never.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
