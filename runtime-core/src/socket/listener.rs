@@ -8,11 +8,11 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::address::{Kind, SockAddr};
-use crate::context;
 use crate::io::{Descriptor, Io};
 use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
 use crate::operations::{Completer, Role};
 
+use super::current_io;
 use super::receive::{self, News, ReceiveSide, Receiver};
 use super::stream::Stream;
 
@@ -48,8 +48,7 @@ impl Listener {
     ///
     /// Outside of a running runtime.
     pub fn bind(addr: &SockAddr, options: &[(SocketOption, u32)], backlog: i32) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        let descriptor = Descriptor::open(&io, addr.family(), Kind::Stream)?;
+        let descriptor = Descriptor::open(&current_io(), addr.family(), Kind::Stream)?;
         for &(option, value) in options {
             descriptor.control(Control::Set(option, value))?;
         }
@@ -69,8 +68,7 @@ impl Listener {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        Descriptor::import(&io, fd).map(Self::new)
+        Descriptor::import(&current_io(), fd).map(Self::new)
     }
 
     fn new(descriptor: Descriptor) -> Self {

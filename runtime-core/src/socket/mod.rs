@@ -17,8 +17,23 @@ mod send;
 mod stream;
 mod write;
 
+use std::rc::Rc;
+
+use crate::context;
+use crate::io::Io;
+
 pub use chunk::Chunk;
 pub use connect::connect;
 pub use listener::Listener;
 pub use stream::Stream;
 pub use write::{WriteAll, WriteChunk};
+
+/// What the sockets of the running runtime share.
+///
+/// # Panics
+///
+/// Outside of a running runtime.
+#[track_caller]
+fn current_io() -> Rc<Io> {
+    context::with("a socket", |core| Rc::clone(core.io()))
+}

@@ -1,6 +1,7 @@
 //! A connected stream socket.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -8,7 +9,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::address::SockAddr;
-use crate::context;
 use crate::data::Data;
 use crate::io::{Descriptor, Io};
 use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
@@ -16,6 +16,7 @@ use crate::operations::{Completer, Role};
 
 use super::bytes::Unread;
 use super::chunk::Chunk;
+use super::current_io;
 use super::receive::{self, News, ReceiveSide, Receiver};
 use super::send::{self, SendSide};
 use super::write::{WriteAll, WriteChunk};
@@ -56,8 +57,7 @@ impl Stream {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        Descriptor::import(&io, fd).map(Self::new)
+        Descriptor::import(&current_io(), fd).map(Self::new)
     }
 
     pub(super) fn new(descriptor: Descriptor) -> Self {
@@ -179,6 +179,12 @@ impl Stream {
 impl AsFd for Stream {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.descriptor.as_fd()
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({})", self.fd())
     }
 }
 
