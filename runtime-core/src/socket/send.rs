@@ -104,7 +104,9 @@ pub(super) fn sent(
             data.get(count..).filter(|rest| !rest.is_empty()).map(|rest| Box::new(rest.to_vec()))
         });
         // Should this fail, the next attempt will say why.
-        if let (Ok(Some(_)), Ok(token)) = (&left, io.await_room()) {
+        if let Ok(Some(_)) = left
+            && let Ok(token) = io.await_room()
+        {
             outgoing.state = State::Full(token);
         }
         outgoing.told = Some(Told { write, left });
