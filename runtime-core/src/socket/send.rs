@@ -29,8 +29,10 @@ use super::stream::{Stream, StreamIo};
 pub(super) struct SendSide {
     state: State,
     writer: Option<Waker>,
-    /// What came of the last staged write, until its future takes it. In a box, since few streams have it.
+    /// What came of the last staged write, until its future takes it.
     told: Option<Told>,
+    /// In a box, since hardly any stream has some.
+    overtaken: Option<Box<Overtaken>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,6 +49,25 @@ struct Told {
     write: Token,
     /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
     left: Result<Option<Box<Vec<u8>>>, Errno>,
+}
+
+/// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
+/// they were not woken.
+#[derive(Default)]
+struct Overtaken(Vec<Told>);
+
+impl SendSide {
+    /// Takes what came of a staged write.
+    #[inline]
+    fn take_told(&mut self, write: Token) -> Option<Told> {
+        let last = self.told.take_if(|told| told.write == write);
+        if last.is_some() || self.overtaken.is_none() {
+            return last;
+        }
+        let Overtaken(overtaken) = &mut **self.overtaken.as_mut()?;
+        let place = overtaken.iter().position(|told| told.write == write)?;
+        Some(overtaken.swap_remove(place))
+    }
 }
 
 /// What came of a staged write.
@@ -109,7 +130,9 @@ pub(super) fn sent(
         {
             outgoing.state = State::Full(token);
         }
-        outgoing.told = Some(Told { write, left });
+        if let Some(overtaken) = outgoing.told.replace(Told { write, left }) {
+            outgoing.overtaken.get_or_insert_default().0.push(overtaken);
+        }
     }
     let writer = outgoing.writer.take();
     drop(outgoing);
@@ -185,7 +208,7 @@ impl StreamIo {
     #[inline]
     pub(super) fn take_staged(&self, write: Token) -> io::Result<Staged> {
         let mut outgoing = self.outgoing.borrow_mut();
-        match outgoing.told.take_if(|told| told.write == write) {
+        match outgoing.take_told(write) {
             None => Ok(Staged::Pending),
             Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(*rest))),
         }
@@ -194,7 +217,7 @@ impl StreamIo {
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.
     pub(super) fn forsake(&self, write: Token) {
         let mut outgoing = self.outgoing.borrow_mut();
-        let told = outgoing.told.take_if(|told| told.write == write);
+        let told = outgoing.take_told(write);
         if matches!(outgoing.state, State::Staged(staged) if staged == write) {
             outgoing.state = State::Forsaken;
             self.io.operations().mark_ending(write);
