@@ -231,8 +231,15 @@ impl StreamIo {
     pub(super) fn wait(&self, cx: &mut Context<'_>) {
         // Cloned and dropped with nothing borrowed: it may be a user's own.
         let waker = cx.waker().clone();
-        let replaced = self.outgoing.borrow_mut().writer.replace(waker);
+        let mut outgoing = self.outgoing.borrow_mut();
+        let replaced = outgoing.writer.replace(waker);
+        let came_meanwhile = matches!(outgoing.state, State::Idle);
+        drop(outgoing);
         drop(replaced);
+        if came_meanwhile {
+            // The clone brought it about, when there was nobody to wake.
+            cx.waker().wake_by_ref();
+        }
         note(Awaits::Operation { name: "write", fd: self.fd });
     }
 
