@@ -161,6 +161,10 @@ impl Io {
     ///
     /// If the reactor cannot go on.
     pub(crate) fn perform(&self, wait: Wait) -> io::Result<()> {
+    ///
+    /// # Panics
+    ///
+    /// In a child that `fork` made; with what the reactor panics.
         self.process.assert_current();
         let mut staged = self.operations.staged().borrow_mut();
         let (mut done, mut sent) = (self.done.borrow_mut(), self.sent.borrow_mut());
@@ -170,7 +174,10 @@ impl Io {
             sent: &mut sent,
             pool: &self.pool,
             wait,
-        })
+        })?;
+        // Whoever turns until nothing is staged would do so for ever.
+        assert!(staged.is_empty(), "the reactor left staged operations where they were");
+        Ok(())
     }
 
     #[inline]
