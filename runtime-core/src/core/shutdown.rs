@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::contain::drop_contained;
+use crate::clock::Nanos;
+use crate::contain::{contain, drop_contained, forget_payload};
 use crate::incident::{self, say};
 use crate::remote::registry;
 
@@ -68,9 +69,18 @@ impl Core {
         while self.io.operations().any_in_flight() && self.now() < deadline {
             // Wakes of tasks that are gone must not keep the turn from waiting.
             self.wakes.drain(|_| ());
-            self.turn_reactor(Wait::Until(deadline))?;
+            self.last_turn(deadline)?;
             self.io.operations().settle();
         }
         Ok(())
     }
 }
+
+    /// A turn of the reactor, whose panic is an error like any other: a runtime may be dropped by a panic already.
+    fn last_turn(&self, deadline: Nanos) -> io::Result<()> {
+        contain(|| self.turn_reactor(Wait::Until(deadline))).unwrap_or_else(|payload| {
+            let error = io::Error::other(format!("it panicked: {}", incident::text(&*payload)));
+            forget_payload(payload);
+            Err(error)
+        })
+    }
