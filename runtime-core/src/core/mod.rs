@@ -53,6 +53,8 @@ pub(crate) struct Core {
     spin_before_sleep: Duration,
     /// The last turn left sockets unsettled.
     postponed: Cell<bool>,
+    /// A host was told that it may rest, and there was no turn since. What called it is taken from the reactor by a turn.
+    rested: Cell<bool>,
 }
 
 impl Core {
@@ -85,6 +87,7 @@ impl Core {
         }))
     }
 
+            rested: Cell::new(false),
     /// One step: a turn of the reactor, which may wait if that is allowed and there is nothing else to do; then a batch of
     /// polls. `poll_root` polls the future of a `block_on`; the step is over when that is ready, which it returns.
     ///
@@ -133,6 +136,12 @@ impl Core {
         let idle = self.io.reactor().borrow().idle(self.io.pool());
         match self.timers.wait().at_most(idle) {
             Wait::No => Wait::No,
+        // As before a turn that waits: what nobody reads must not keep the pool from others meanwhile.
+        self.io.operations().settle();
+        if self.io.has_news() {
+            return Wait::No;
+        }
+        self.rested.set(true);
             wait => self.fall_asleep(wait),
         }
     }
@@ -174,7 +183,8 @@ impl Core {
     /// Takes the news of the reactor, of other threads and of the clock, and waits for them if it may.
     fn advance(&self, wait: Wait) {
         // Without any operation, staged or in flight, and without a reason to wait, the reactor has no news.
-        if wait != Wait::No || self.io.has_work() {
+        if wait != Wait::No || self.io.has_work() || self.rested.get() {
+            self.rested.set(false);
             self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
         }
         self.drain_remote();
