@@ -71,6 +71,9 @@ impl Core {
         let policy = config.policy.as_ref().map(|make| make());
         let wakes = Arc::new(Wakes::new());
         let start = io.now();
+        // Without a kernel there is no wake-up to spare, and time may stand still until somebody waits.
+        let has_kernel = io.reactor().borrow().descriptor().is_ok();
+        let spin_before_sleep = if has_kernel { config.spin_before_sleep } else { Duration::ZERO };
         let identity = registry::register(Arc::clone(&wakes));
         incident::add_hook(identity.serial, config.on_incident.clone());
         Ok(Rc::new(Self {
@@ -82,12 +85,12 @@ impl Core {
             wakes,
             polls: Polls::new(start, config.slow_poll),
             polls_per_step: config.polls_per_step.max(1),
-            spin_before_sleep: config.spin_before_sleep,
+            spin_before_sleep,
             postponed: Cell::new(false),
+            rested: Cell::new(false),
         }))
     }
 
-            rested: Cell::new(false),
     /// One step: a turn of the reactor, which may wait if that is allowed and there is nothing else to do; then a batch of
     /// polls. `poll_root` polls the future of a `block_on`; the step is over when that is ready, which it returns.
     ///
@@ -130,18 +133,18 @@ impl Core {
     /// How long a host need not take a step, as long as the reactor's descriptor is not readable. Other threads make it
     /// readable from here on.
     pub(crate) fn rest(&self) -> Wait {
-        if self.tasks.any_ready() || self.io.has_news() {
+        if self.tasks.any_ready() {
             return Wait::No;
         }
-        let idle = self.io.reactor().borrow().idle(self.io.pool());
-        match self.timers.wait().at_most(idle) {
-            Wait::No => Wait::No,
         // As before a turn that waits: what nobody reads must not keep the pool from others meanwhile.
         self.io.operations().settle();
         if self.io.has_news() {
             return Wait::No;
         }
         self.rested.set(true);
+        let idle = self.io.reactor().borrow().idle(self.io.pool());
+        match self.timers.wait().at_most(idle) {
+            Wait::No => Wait::No,
             wait => self.fall_asleep(wait),
         }
     }
