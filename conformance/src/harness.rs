@@ -82,9 +82,13 @@ pub fn main(suites: Vec<Suite>) -> ! {
     libtest_mimic::run(&arguments, trials).exit()
 }
 
-/// Says where the trial is, in case that it hangs there.
+/// Says where the trial is, in case that it hangs there. One that takes long is given more time with each new place.
 pub(crate) fn note(place: String) {
     *AT.lock().unwrap_or_else(PoisonError::into_inner) = place;
+}
+
+fn noted() -> String {
+    AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 fn run(name: &str, body: Box<dyn FnOnce() + Send>) -> Result<(), String> {
@@ -123,10 +127,14 @@ impl Watchdog {
         let (leash, slack) = mpsc::channel::<()>();
         let name = name.to_owned();
         let thread = thread::Builder::new().name("watchdog".into()).spawn(move || {
-            if slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
-                let place = AT.lock().unwrap_or_else(PoisonError::into_inner);
-                eprintln!("\n{name} hangs: no end after {} s. {place}", HANG.as_secs());
-                process::abort();
+            let mut place = noted();
+            while slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                let next = noted();
+                if next == place {
+                    eprintln!("\n{name} hangs: no end after {} s. {place}", HANG.as_secs());
+                    process::abort();
+                }
+                place = next;
             }
         })?;
         Ok(Self { leash: Some(leash), thread: Some(thread) })

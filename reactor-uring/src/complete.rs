@@ -96,10 +96,10 @@ impl UringReactor {
         }
         match next {
             Next::Continue => {}
-            Next::Restart => self.start(token),
+            Next::Restart => self.restart(token),
             Next::Fallback => {
                 flight.fallback = true;
-                self.start(token);
+                self.restart(token);
             }
             Next::Recall => self.recall(token),
             Next::Park => self.flights.park(token),
@@ -115,6 +115,7 @@ impl UringReactor {
     /// # Safety
     ///
     /// That of [`Work::end`].
+    #[inline]
     pub(crate) unsafe fn end(&mut self, token: Token, result: Result<u32, Errno>, results: &mut Results<'_>) {
         let work = self.flights.remove(token, &mut self.table);
         let queue = if work.is_send() { &mut results.sent } else { &mut results.done };
@@ -128,7 +129,7 @@ impl UringReactor {
         if result == -libc::ENOENT
             && let Some((token, flight)) = self.flights.in_slot(slot)
             && (flight.cancelled || flight.recalled)
-            && flight.work.whereabouts() == Whereabouts::Waiting
+            && matches!(flight.work.whereabouts(), Whereabouts::Waiting | Whereabouts::Accepting)
         {
             self.request(submit::cancel(token));
         }

@@ -64,16 +64,18 @@ pub(crate) struct Flights {
 
 impl Flights {
     /// Adds an operation, also to those that wait on its descriptor.
+    #[inline]
     pub(crate) fn insert(&mut self, token: Token, work: Work, table: &mut Table) {
         let waits_on = work.waits_on();
-        self.len += 1;
-        self.receives += usize::from(matches!(work, Work::Receive(_)));
+        let is_receive = matches!(work, Work::Receive(_));
         if self.slots.len() <= token.slot() {
             self.slots.resize_with(token.slot() + 1, || None);
         }
         let slot = &mut self.slots[token.slot()];
         assert!(slot.is_none(), "{token:?} was staged while its slot was in use");
         *slot = Some(Flight::new(token.generation(), work));
+        self.len += 1;
+        self.receives += usize::from(is_receive);
         if let Some(fd) = waits_on
             && let Ok((_, state)) = table.get_mut(fd)
         {
@@ -82,6 +84,7 @@ impl Flights {
     }
 
     /// Takes out what is over.
+    #[inline]
     pub(crate) fn remove(&mut self, token: Token, table: &mut Table) -> Work {
         let slot = &mut self.slots[token.slot()];
         let ended = slot.take_if(|flight| flight.generation == token.generation());

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::io;
 use std::mem;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -22,28 +22,33 @@ use runtime_core::reactor::{Reactor, Wait};
 use crate::UringReactor;
 use crate::buffers::Buffers;
 use crate::submit;
-use crate::table::Waiting;
+use crate::table::{Table, Waiting};
 use crate::work::{Whereabouts, Work};
 
 impl UringReactor {
+    #[inline]
     pub(crate) fn perform(&mut self, token: Token, op: Op, pool: &Rc<Pool>) {
+        let failed = |errno| Work::failed(Completion::last(token, Err(errno)));
         let work = match op {
-            Op::Accept { fd } => Ok(Work::Accept { fd }),
-            Op::Receive { fd } => self.lend(pool).map(|()| Work::receive(fd)).map_err(Errno::from),
-            Op::Send { fd, data } => Ok(Work::Send { fd, data }),
-            Op::Writable { fd } => Ok(Work::Writable { fd }),
+            Op::Accept { fd } => Work::Accept { fd },
+            Op::Receive { fd } => match self.lend(pool) {
+                Ok(()) => Work::receive(fd),
+                Err(error) => failed(error.into()),
+            },
+            Op::Send { fd, data } => Work::Send { fd, data },
+            Op::Writable { fd } => Work::Writable { fd },
             Op::Connect { fd, addr } => match socket::to_kernel(&addr) {
-                Ok(addr) => Ok(Work::Connect { fd, addr: Box::new(addr) }),
-                Err(error) => Err(error.into()),
+                Ok(addr) => Work::Connect { fd, addr: Box::new(addr) },
+                Err(error) => failed(error.into()),
             },
             Op::Call(call) => match self.prepare(token, *call) {
-                Ok(work) => Ok(work),
-                Err((errno, call)) => Ok(Work::failed(call::refused(call, token, errno))),
+                Ok(Some(work)) => work,
+                Ok(None) => return,
+                Err((errno, call)) => Work::failed(call::refused(call, token, errno)),
             },
-            Op::Close { fd } => self.close(fd),
+            Op::Close { fd } => self.close(fd).unwrap_or_else(failed),
             Op::Cancel { target } => return self.cancel(target),
         };
-        let work = work.unwrap_or_else(|errno| Work::failed(Completion::last(token, Err(errno))));
         self.launch(token, work);
     }
 
@@ -55,26 +60,26 @@ impl UringReactor {
         Ok(())
     }
 
-    /// Makes a call a request or, if the kernel has no opcode for it, gives it to the threads.
-    fn prepare(&mut self, token: Token, call: Call) -> Result<Work, (Errno, Call)> {
+    /// What the kernel is to do for a call. If it has no opcode for that, the threads have the call afterwards.
+    fn prepare(&mut self, token: Token, call: Call) -> Result<Option<Work>, (Errno, Call)> {
         match call {
             Call::Open { path } if self.supported.has::<opcode::OpenAt>() => match to_kernel(&path) {
-                Ok(path) => Ok(Work::Open { path }),
+                Ok(path) => Ok(Some(Work::Open { path })),
                 Err(errno) => Err((errno, Call::Open { path })),
             },
             Call::Stat { path } if self.supported.has::<opcode::Statx>() => match to_kernel(&path) {
-                Ok(path) => Ok(Work::Stat { path, answer: Vec::with_capacity(1) }),
+                Ok(path) => Ok(Some(Work::Stat { path, answer: Vec::with_capacity(1) })),
                 Err(errno) => Err((errno, Call::Stat { path })),
             },
             Call::ReadAt { fd, offset, bytes } if self.supported.has::<opcode::Read>() => {
                 match self.check_offset(fd, offset) {
-                    Ok(()) => Ok(Work::Read { fd, offset, bytes }),
+                    Ok(()) => Ok(Some(Work::Read { fd, offset, bytes })),
                     Err(errno) => Err((errno, Call::ReadAt { fd, offset, bytes })),
                 }
             }
-            Call::ReadAt { fd, .. } => self.employ(token, call, Some(fd)),
+            Call::ReadAt { fd, .. } => self.employ(token, call, Some(fd)).map(|()| None),
             Call::Resolve { .. } | Call::Open { .. } | Call::Stat { .. } | Call::Run(_) => {
-                self.employ(token, call, None)
+                self.employ(token, call, None).map(|()| None)
             }
         }
     }
@@ -97,14 +102,15 @@ impl UringReactor {
     }
 
     /// Gives a call to the threads.
-    fn employ(&mut self, token: Token, call: Call, file: Option<Fd>) -> Result<Work, (Errno, Call)> {
+    fn employ(&mut self, token: Token, call: Call, file: Option<Fd>) -> Result<(), (Errno, Call)> {
         let unpark = match self.unparker() {
             Ok(unpark) => unpark,
             Err(error) => return Err((error.into(), call)),
         };
         let prepared = Prepared::new(call, &mut self.table)?;
+        self.flights.insert(token, Work::OnThread { file }, &mut self.table);
         self.workers.submit(token, prepared, &unpark);
-        Ok(Work::OnThread { file })
+        Ok(())
     }
 
     /// Makes a name stale. What waits on the descriptor is cancelled in the same enter and before it is closed, since the
@@ -118,7 +124,7 @@ impl UringReactor {
         };
         Ok(match sole {
             Ok(fd) => Work::Close { number: fd.into_raw_fd() },
-            Err(shared) => Work::LetGo { _shared: shared },
+            Err(shared) => Work::LetGo { shared },
         })
     }
 
@@ -130,10 +136,11 @@ impl UringReactor {
 
     pub(crate) fn cancel(&mut self, target: Token) {
         match self.flights.cancel(target) {
-            Some(Whereabouts::Waiting | Whereabouts::Working) => {
-                self.finish_accepting(target);
+            Some(Whereabouts::Accepting) => {
+                self.finish_accepting();
                 self.request(submit::cancel(target));
             }
+            Some(Whereabouts::Waiting | Whereabouts::Working) => self.request(submit::cancel(target)),
             Some(Whereabouts::Parked) => self.withdrawn.push(target),
             Some(Whereabouts::Thread) => {
                 self.workers.cancel(target);
@@ -146,39 +153,45 @@ impl UringReactor {
     /// Before an accept is cancelled, lets it take the connections of which the kernel has told it. Of all who
     /// wait for a listener the kernel tells only one (`EPOLLEXCLUSIVE`): if that one gives up instead, another
     /// runtime that shares the listener does not hear of them.
-    fn finish_accepting(&mut self, target: Token) {
-        let flight = self.flights.get_mut(target).expect("what is cancelled is under way");
-        if let Work::Accept { .. } = flight.work {
-            // Should it fail, so will the enter of this turn, which says so.
-            let _ = self.ring.submit(Wait::No);
+    fn finish_accepting(&mut self) {
+        // Should it fail, so will the enter of this turn, which says so.
+        let _ = self.ring.submit(Wait::No);
+    }
+
+    /// Hands an operation to the kernel. If that cannot be, it fails when its turn comes.
+    #[inline]
+    pub(crate) fn launch(&mut self, token: Token, mut work: Work) {
+        match number_of(&work, &self.table) {
+            Ok(number) => {
+                let request = submit::request(token, &mut work, false, number);
+                self.flights.insert(token, work, &mut self.table);
+                self.request(request);
+            }
+            Err(errno) => self.refuse(token, work, errno),
         }
     }
 
-    pub(crate) fn launch(&mut self, token: Token, work: Work) {
-        let is_request = work.whereabouts() != Whereabouts::Thread;
-        self.flights.insert(token, work, &mut self.table);
-        if is_request {
-            self.start(token);
-        }
-    }
-
-    /// Hands an operation to the kernel, for the first time or again.
-    pub(crate) fn start(&mut self, token: Token) {
-        let flight = self.flights.get_mut(token).expect("only what is under way is started");
+    /// Hands an operation to the kernel again.
+    pub(crate) fn restart(&mut self, token: Token) {
+        let flight = self.flights.get_mut(token).expect("only what is under way is restarted");
         flight.recalled = false;
         if let Work::Receive(receive) = &mut flight.work {
             receive.fed = false;
         }
-        match submit::request(token, flight, &self.table) {
-            Ok(request) => self.request(request),
-            Err(errno) => self.refuse(token, errno),
+        match number_of(&flight.work, &self.table) {
+            Ok(number) => {
+                let request = submit::request(token, &mut flight.work, flight.fallback, number);
+                self.request(request);
+            }
+            Err(errno) => {
+                let work = self.flights.remove(token, &mut self.table);
+                self.refuse(token, work, errno);
+            }
         }
     }
 
-    /// Ends an operation that cannot be started, when its turn comes.
     #[cold]
-    fn refuse(&mut self, token: Token, errno: Errno) {
-        let work = self.flights.remove(token, &mut self.table);
+    fn refuse(&mut self, token: Token, work: Work, errno: Errno) {
         let is_send = work.is_send();
         // SAFETY: an error is no result of the kernel's that somebody else could have.
         let completion = Box::new(unsafe { work.end(token, Err(errno), &mut self.table) });
@@ -195,9 +208,18 @@ impl UringReactor {
 
     #[inline]
     pub(crate) fn request(&mut self, request: squeue::Entry) {
-        // SAFETY: memory is named only by the requests of `start`. It is the flight's, which is in `flights` until the
-        // request's last completion (`complete`) or, if that does not come, is leaked (`drop`). Nobody changes it there.
+        // SAFETY: memory is named only by the requests of operations. It is their flights', which are in `flights` until the
+        // request's last completion (`complete`) or, if that does not come, are leaked (`drop`). Nobody changes it there.
         unsafe { self.ring.push(request) };
+    }
+}
+
+/// The number of the descriptor that an operation names; any, if it names none.
+#[inline]
+fn number_of(work: &Work, table: &Table) -> Result<RawFd, Errno> {
+    match work.fd() {
+        Some(fd) => table.get(fd).map(|fd| fd.as_raw_fd()),
+        None => Ok(-1),
     }
 }
 

@@ -35,6 +35,7 @@ impl Ring {
     /// # Safety
     ///
     /// Memory that the request names stays valid until its last completion.
+    #[inline]
     pub(crate) unsafe fn push(&mut self, request: squeue::Entry) {
         // SAFETY: the caller's promise is the one that the queue asks for.
         let queued = self.backlog.is_empty() && unsafe { self.io.submission().push(&request) }.is_ok();
@@ -97,6 +98,7 @@ impl Ring {
     }
 
     /// The next completion that has been delivered.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<cqueue::Entry> {
         self.io.completion().next()
     }

@@ -1,17 +1,14 @@
 //! Operations as io_uring requests, and the word by which a completion finds its way back.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::ptr;
 
 use io_uring::{opcode, squeue, types};
 use kernel::call::STATX_MASK;
-use runtime_core::errno::Errno;
-use runtime_core::op::{Fd, Token};
+use runtime_core::op::Token;
 
-use crate::flights::Flight;
 use crate::opcodes::Request;
-use crate::table::Table;
-use crate::work::{Receive, Work};
+use crate::work::Work;
 
 /// The group from which receives take their buffers. There is one.
 pub(crate) const BUFFER_GROUP: u16 = 0;
@@ -43,35 +40,27 @@ impl Owner {
     }
 }
 
-/// The request that performs an operation. All memory that it names is the flight's.
-///
-/// # Errors
-///
-/// `EBADF` if the operation's descriptor is not in the table.
-pub(crate) fn request(token: Token, flight: &mut Flight, table: &Table) -> Result<squeue::Entry, Errno> {
-    let number = |fd: Fd| table.get(fd).map(|fd| types::Fd(fd.as_raw_fd()));
+/// The request that performs an operation on the descriptor of this number, in its second way if `fallback` says so. All
+/// memory that it names is the operation's, and stays where it is when that is moved.
+#[inline]
+pub(crate) fn request(token: Token, work: &mut Work, fallback: bool, number: RawFd) -> squeue::Entry {
+    let fd = types::Fd(number);
     let at_working_directory = types::Fd(libc::AT_FDCWD);
-    let request = match &mut flight.work {
-        Work::Accept { fd } => opcode::AcceptMulti::new(number(*fd)?).flags(libc::SOCK_CLOEXEC).entry(),
-        Work::Receive(Receive { fd, .. }) if flight.fallback => {
-            // As much as a chunk of the group holds.
-            opcode::Recv::new(number(*fd)?, ptr::null_mut(), 0)
-                .buf_group(BUFFER_GROUP)
-                .entry()
-                .flags(squeue::Flags::BUFFER_SELECT)
-        }
-        Work::Receive(Receive { fd, .. }) => opcode::RecvMulti::new(number(*fd)?, BUFFER_GROUP).entry(),
+    let request = match work {
+        Work::Accept { .. } => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).entry(),
+        // As much as a chunk of the group holds.
+        Work::Receive(_) if fallback => opcode::Recv::new(fd, ptr::null_mut(), 0)
+            .buf_group(BUFFER_GROUP)
+            .entry()
+            .flags(squeue::Flags::BUFFER_SELECT),
+        Work::Receive(_) => opcode::RecvMulti::new(fd, BUFFER_GROUP).entry(),
         // With DONTWAIT it fails where it would otherwise wait, so it is over when the kernel has taken it.
-        Work::Send { fd, data } => opcode::Send::new(number(*fd)?, data.as_ptr(), length(data.len()))
+        Work::Send { data, .. } => opcode::Send::new(fd, data.as_ptr(), length(data.len()))
             .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
             .entry(),
         // A half-closed stream counts as an event to every poll. In many shots it does so only once.
-        Work::Writable { fd } => {
-            opcode::PollAdd::new(number(*fd)?, libc::POLLOUT as u32).multi(flight.fallback).entry()
-        }
-        Work::Connect { fd, addr } => {
-            opcode::Connect::new(number(*fd)?, addr.as_ptr().cast(), addr.len()).entry()
-        }
+        Work::Writable { .. } => opcode::PollAdd::new(fd, libc::POLLOUT as u32).multi(fallback).entry(),
+        Work::Connect { addr, .. } => opcode::Connect::new(fd, addr.as_ptr().cast(), addr.len()).entry(),
         Work::Close { number } => opcode::Close::new(types::Fd(*number)).entry(),
         // On a thread of the kernel's from the start. It would else try without waiting, and so open a named pipe that
         // nobody writes to.
@@ -83,16 +72,14 @@ pub(crate) fn request(token: Token, flight: &mut Flight, table: &Table) -> Resul
             let room = answer.spare_capacity_mut().as_mut_ptr();
             opcode::Statx::new(at_working_directory, path.as_ptr(), room.cast()).mask(STATX_MASK).entry()
         }
-        Work::Read { fd, offset, bytes } => {
+        Work::Read { offset, bytes, .. } => {
             let room = bytes.spare_capacity_mut();
-            opcode::Read::new(number(*fd)?, room.as_mut_ptr().cast(), length(room.len()))
-                .offset(*offset)
-                .entry()
+            opcode::Read::new(fd, room.as_mut_ptr().cast(), length(room.len())).offset(*offset).entry()
         }
         Work::LetGo { .. } | Work::Failed { .. } => opcode::Nop::new().entry(),
         Work::OnThread { .. } => unreachable!("what a thread does is no request"),
     };
-    Ok(request.user_data(token.to_bits()))
+    request.user_data(token.to_bits())
 }
 
 /// No result is longer than an i32 holds.

@@ -36,7 +36,7 @@ impl UringReactor {
         buffers.fill(at_least.min(usize::from(pool.chunks()).div_ceil(2)));
         for _ in 0..buffers.available() {
             let Some(token) = self.flights.resume() else { break };
-            self.start(token);
+            self.restart(token);
         }
     }
 

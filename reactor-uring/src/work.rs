@@ -30,7 +30,7 @@ pub(crate) enum Work {
     /// Closes a descriptor that has no other owner.
     Close { number: RawFd },
     /// Lets go of a descriptor that has, behind all requests that name its number.
-    LetGo { _shared: Arc<OwnedFd> },
+    LetGo { shared: Arc<OwnedFd> },
     /// Opens a file.
     Open { path: CString },
     /// Asks the file system. The answer has room for one.
@@ -58,6 +58,8 @@ pub(crate) struct Receive {
 pub(crate) enum Whereabouts {
     /// The kernel, which makes an attempt now and then. In between it cannot find the request.
     Waiting,
+    /// The same, for an accept.
+    Accepting,
     /// The kernel, which makes one attempt, however long that takes.
     Working,
     /// The kernel, as soon as it has the request.
@@ -78,12 +80,12 @@ impl Work {
         Work::Failed { completion: Box::new(completion), is_send: false }
     }
 
+    #[inline]
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         match self {
             Work::Receive(Receive { parked: Some(_), .. }) => Whereabouts::Parked,
-            Work::Accept { .. } | Work::Receive(_) | Work::Writable { .. } | Work::Connect { .. } => {
-                Whereabouts::Waiting
-            }
+            Work::Accept { .. } => Whereabouts::Accepting,
+            Work::Receive(_) | Work::Writable { .. } | Work::Connect { .. } => Whereabouts::Waiting,
             Work::Open { .. } | Work::Stat { .. } | Work::Read { .. } => Whereabouts::Working,
             Work::Send { .. } | Work::Close { .. } | Work::LetGo { .. } | Work::Failed { .. } => {
                 Whereabouts::Ending
@@ -92,22 +94,29 @@ impl Work {
         }
     }
 
-    /// The descriptor that it is about, if it may be about it for long.
-    pub(crate) fn waits_on(&self) -> Option<Fd> {
+    /// The descriptor that it names.
+    #[inline]
+    pub(crate) fn fd(&self) -> Option<Fd> {
         match self {
             Work::Accept { fd }
             | Work::Receive(Receive { fd, .. })
+            | Work::Send { fd, .. }
             | Work::Writable { fd }
             | Work::Connect { fd, .. }
             | Work::Read { fd, .. } => Some(*fd),
             Work::OnThread { file } => *file,
-            Work::Send { .. }
-            | Work::Close { .. }
+            Work::Close { .. }
             | Work::LetGo { .. }
             | Work::Open { .. }
             | Work::Stat { .. }
             | Work::Failed { .. } => None,
         }
+    }
+
+    /// The descriptor on which it may wait.
+    #[inline]
+    pub(crate) fn waits_on(&self) -> Option<Fd> {
+        if self.is_send() { None } else { self.fd() }
     }
 
     /// Whether its completion belongs to those of sends.
@@ -122,6 +131,7 @@ impl Work {
     ///
     /// Unless it is an error, `result` is the kernel's last one for the request that `submit::request` made of this, and
     /// nobody has made use of it.
+    #[inline]
     pub(crate) unsafe fn end(
         self,
         token: Token,
@@ -151,13 +161,16 @@ impl Work {
                 }
                 Completion::last_with(token, result.map(count), bytes.into())
             }
+            Work::LetGo { shared } => {
+                drop(shared);
+                Completion::last(token, result.map(|_| Outcome::Done))
+            }
             Work::Failed { completion, .. } => *completion,
             Work::Accept { .. }
             | Work::Receive(_)
             | Work::Writable { .. }
             | Work::Connect { .. }
             | Work::Close { .. }
-            | Work::LetGo { .. }
             | Work::OnThread { .. } => Completion::last(token, result.map(|_| Outcome::Done)),
         }
     }

@@ -36,7 +36,7 @@ const CONNECTIONS: usize = 5;
 fn seeds(env: &Env) {
     for seed in chosen_seeds() {
         let _repeat = Repeat::new(seed);
-        Fuzz::new(env, seed).run();
+        Fuzz::new(&env.again(), seed).run();
     }
 }
 
@@ -331,28 +331,30 @@ impl<'a> Fuzz<'a> {
         self.held.clear();
         self.connecting.iter().for_each(|connecting| self.driver.cancel(connecting.token));
         while !self.connecting.is_empty() {
-            self.driver.run_until(|inbox| !inbox.is_empty());
-            self.serve();
+            self.waits();
         }
-        // Whoever was on the way is still let in.
+        // Whoever is on the way is let in.
         while !self.coming.is_empty() {
             if self.accepting.is_none() {
                 self.accepting = Some(self.driver.accept(self.listener));
             }
-            self.driver.run_until(|inbox| !inbox.is_empty());
-            self.serve();
-            self.held.clear();
+            self.waits();
         }
         self.connections.iter_mut().for_each(Connection::winds_up);
         while self.connections.iter().any(|connection| !connection.has_ended()) {
             let Self { driver, connections, .. } = &mut self;
             connections.iter_mut().for_each(|connection| connection.receives(driver));
-            driver.run_until(|inbox| !inbox.is_empty());
-            self.serve();
-            self.held.clear();
+            self.waits();
         }
         for connection in self.connections {
             connection.ends(&mut self.driver);
         }
+    }
+
+    /// For whatever comes next, and keeps none of it: it may come in the last chunk.
+    fn waits(&mut self) {
+        self.driver.run_until(|inbox| !inbox.is_empty());
+        self.serve();
+        self.held.clear();
     }
 }

@@ -99,9 +99,11 @@ impl Driver {
         Pattern::new(1).expect(&arrived);
     }
 
-    /// An address that refuses.
-    pub(super) fn nobody_listens(&self) -> SocketAddr {
-        self.world().listen(1).address()
+    /// An address that refuses: somebody has it, so nobody else gets it, and does not listen.
+    pub(super) fn nobody_listens(&mut self) -> SocketAddr {
+        let silent = self.socket();
+        self.control(silent, Control::Bind(&SockAddr::from(ANY))).expect("bind");
+        self.address(silent, End::Local).expect("getsockname")
     }
 
     /// Sends until nothing more goes in, and will not until the peer reads. Says how many bytes went.

@@ -19,6 +19,7 @@ pub type MakeWorld = fn() -> Result<Rc<dyn World>, String>;
 /// What a trial runs in.
 pub(crate) struct Env {
     backend: &'static Backend,
+    make: MakeWorld,
     world: Rc<dyn World>,
 }
 
@@ -45,7 +46,12 @@ impl Env {
     fn new(backend: &'static Backend, make: MakeWorld) -> Result<Self, String> {
         let world = make()?;
         world.reactor()?;
-        Ok(Self { backend, world })
+        Ok(Self { backend, make, world })
+    }
+
+    /// The same, in another world.
+    pub(crate) fn again(&self) -> Self {
+        Self::new(self.backend, self.make).expect("another world like the first")
     }
 
     /// Whether descriptors can be imported, and run short.

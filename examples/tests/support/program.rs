@@ -1,7 +1,7 @@
 //! The example programs as their tests see them: started, heard line by line, sent signals, and killed when
 //! the test is over, whatever happened.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -70,7 +70,7 @@ impl Program {
 
     /// Starts it, and closes the reading end of its stdout after so many lines, as `head` does.
     pub fn start_and_hear(lines: usize, command: &mut Command) -> Self {
-        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let stdout = hear(lines, child.stdout.take().expect("piped"));
         let stderr = hear(usize::MAX, child.stderr.take().expect("piped"));
@@ -95,6 +95,11 @@ impl Program {
     /// Waits for the next line on stderr.
     pub fn complaint(&self) -> String {
         self.stderr.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("no line on stderr ({error})"))
+    }
+
+    /// Writes a line to its stdin.
+    pub fn type_line(&mut self, line: &str) {
+        writeln!(self.child.stdin.as_mut().expect("piped"), "{line}").expect("it reads");
     }
 
     /// Sends it a signal.

@@ -1,7 +1,4 @@
 //! Starts the example `echo` and talks to it over real sockets, on each backend that this machine offers.
-#![forbid(unsafe_code)]
-
-mod support;
 
 use std::ffi::OsStr;
 use std::io::{Read, Write};
@@ -11,11 +8,11 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::clients::{connect, end_of, exchange, ping, wait_until_refused};
+use crate::support::program::{Program, example, within, without_io_uring};
+use crate::support::{note, usable};
 use carhop::Backend;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
-use support::clients::{connect, end_of, exchange, ping, wait_until_refused};
-use support::program::{Program, example, within, without_io_uring};
-use support::{note, usable};
 
 #[test]
 fn clients_get_back_what_they_send() {
@@ -242,7 +239,7 @@ fn a_mistake_is_one_line_on_stderr() {
         (&["--addr", "127.0.0.1:65536"], 2, "HOST:PORT"),
         (&["--addr", "[::zz]:7000"], 2, "`[::zz]:7000` is not HOST:PORT"),
         (&["--addr"], 2, "--addr"),
-        (&["--backend", "kqueue"], 2, "unknown backend `kqueue`: expected `auto`, `epoll` or `uring`"),
+        (&["--backend", "kqueue"], 2, "unknown backend `kqueue`: expected `auto`, `epoll`, `uring` or `sim`"),
         (&["--grace", "soon"], 2, "--grace"),
         (&["--grace", "-1"], 2, "-1"),
         (&["--prot", "7000"], 2, "--prot"),
