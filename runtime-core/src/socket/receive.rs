@@ -111,8 +111,16 @@ pub(super) fn poll<R: Receiver, T>(
     drop(incoming);
     // Cloned and dropped with nothing borrowed: it may be a user's own.
     let waker = cx.waker().clone();
-    let replaced = receiver.incoming().borrow_mut().reader.replace(waker);
+    let mut incoming = receiver.incoming().borrow_mut();
+    let replaced = incoming.reader.replace(waker);
+    let is_under_way = matches!(incoming.state, State::Armed(_) | State::Pausing);
+    let came_meanwhile = !incoming.queue.is_empty() || !is_under_way;
+    drop(incoming);
     drop(replaced);
+    if came_meanwhile {
+        // The clone brought it about, when there was nobody to wake.
+        cx.waker().wake_by_ref();
+    }
     note(Awaits::Operation { name: receiver.op().name(), fd: receiver.fd() });
     Poll::Pending
 }

@@ -29,8 +29,10 @@ use super::stream::{Stream, StreamIo};
 pub(super) struct SendSide {
     state: State,
     writer: Option<Waker>,
-    /// What came of the last staged write, until its future takes it. In a box, since few streams have it.
+    /// What came of the last staged write, until its future takes it.
     told: Option<Told>,
+    /// In a box, since hardly any stream has some.
+    overtaken: Option<Box<Overtaken>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,6 +49,25 @@ struct Told {
     write: Token,
     /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
     left: Result<Option<Box<Vec<u8>>>, Errno>,
+}
+
+/// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
+/// they were not woken.
+#[derive(Default)]
+struct Overtaken(Vec<Told>);
+
+impl SendSide {
+    /// Takes what came of a staged write.
+    #[inline]
+    fn take_told(&mut self, write: Token) -> Option<Told> {
+        let last = self.told.take_if(|told| told.write == write);
+        if last.is_some() || self.overtaken.is_none() {
+            return last;
+        }
+        let Overtaken(overtaken) = &mut **self.overtaken.as_mut()?;
+        let place = overtaken.iter().position(|told| told.write == write)?;
+        Some(overtaken.swap_remove(place))
+    }
 }
 
 /// What came of a staged write.
@@ -104,10 +125,14 @@ pub(super) fn sent(
             data.get(count..).filter(|rest| !rest.is_empty()).map(|rest| Box::new(rest.to_vec()))
         });
         // Should this fail, the next attempt will say why.
-        if let (Ok(Some(_)), Ok(token)) = (&left, io.await_room()) {
+        if let Ok(Some(_)) = left
+            && let Ok(token) = io.await_room()
+        {
             outgoing.state = State::Full(token);
         }
-        outgoing.told = Some(Told { write, left });
+        if let Some(overtaken) = outgoing.told.replace(Told { write, left }) {
+            outgoing.overtaken.get_or_insert_default().0.push(overtaken);
+        }
     }
     let writer = outgoing.writer.take();
     drop(outgoing);
@@ -183,7 +208,7 @@ impl StreamIo {
     #[inline]
     pub(super) fn take_staged(&self, write: Token) -> io::Result<Staged> {
         let mut outgoing = self.outgoing.borrow_mut();
-        match outgoing.told.take_if(|told| told.write == write) {
+        match outgoing.take_told(write) {
             None => Ok(Staged::Pending),
             Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(*rest))),
         }
@@ -192,7 +217,7 @@ impl StreamIo {
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.
     pub(super) fn forsake(&self, write: Token) {
         let mut outgoing = self.outgoing.borrow_mut();
-        let told = outgoing.told.take_if(|told| told.write == write);
+        let told = outgoing.take_told(write);
         if matches!(outgoing.state, State::Staged(staged) if staged == write) {
             outgoing.state = State::Forsaken;
             self.io.operations().mark_ending(write);
@@ -206,8 +231,15 @@ impl StreamIo {
     pub(super) fn wait(&self, cx: &mut Context<'_>) {
         // Cloned and dropped with nothing borrowed: it may be a user's own.
         let waker = cx.waker().clone();
-        let replaced = self.outgoing.borrow_mut().writer.replace(waker);
+        let mut outgoing = self.outgoing.borrow_mut();
+        let replaced = outgoing.writer.replace(waker);
+        let came_meanwhile = matches!(outgoing.state, State::Idle);
+        drop(outgoing);
         drop(replaced);
+        if came_meanwhile {
+            // The clone brought it about, when there was nobody to wake.
+            cx.waker().wake_by_ref();
+        }
         note(Awaits::Operation { name: "write", fd: self.fd });
     }
 
