@@ -41,12 +41,16 @@ impl Backend {
 /// What only a kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernel {
-    /// Descriptors that come from elsewhere, or go there.
+    /// Descriptors that come from elsewhere, go there, or are counted.
     Descriptors,
+    /// Peers that are no part of the runtime: sockets of `std`, or of another runtime.
+    Strangers,
     /// Sockets of the family `AF_UNIX`.
     UnixSockets,
     /// Urgent data.
     OutOfBand,
+    /// Connections that are ended with a reset at will (`SO_LINGER`).
+    Linger,
     /// A limit of open descriptors.
     Limits,
     /// Other threads.
@@ -55,6 +59,10 @@ pub(crate) enum Kernel {
     Signals,
     /// Time that passes by itself.
     Time,
+    /// Look-ups that take a thread.
+    LookUps,
+    /// Buffers outside of this process.
+    Memory,
     /// Files.
     Files,
     /// Child processes.
@@ -65,13 +73,17 @@ impl Kernel {
     /// Why a trial that needs it cannot run without a kernel.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Kernel::Descriptors => "there are no descriptors to import, export, share or watch",
+            Kernel::Descriptors => "there are no descriptors to import, export, share, watch or count",
+            Kernel::Strangers => "each runtime has a network of its own, unless the program gives it one",
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
+            Kernel::Linger => "programs cannot ask for a reset",
             Kernel::Limits => "there is no limit of open descriptors",
             Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
+            Kernel::LookUps => "names are looked up at once, without a thread",
+            Kernel::Memory => "what is under way is in the memory of this process",
             Kernel::Files => "there are no files",
             Kernel::Exec => "there are no child processes",
         }

@@ -15,7 +15,7 @@ use futures::poll;
 use super::support::{Count, Trace, join_all, listener};
 use super::{Env, trials};
 
-trials!(
+trials![
     three_tasks_that_yield_take_turns,
     the_root_takes_turns_with_what_it_spawned,
     what_was_spawned_before_the_root_runs_before_it,
@@ -28,7 +28,7 @@ trials!(
     a_sleep_of_zero_lets_others_run,
     timers_come_between_steps,
     nothing_arrives_within_a_first_poll,
-);
+];
 
 async fn steps(trace: Trace, name: &str, count: u32) {
     for step in 1..count {

@@ -12,7 +12,7 @@ use syn::{
 
 use super::super::{Env, trials};
 
-trials!(there_is_a_trial_for_each_public_future);
+trials![there_is_a_trial_for_each_public_future];
 
 /// The futures that the trials are about.
 const TRIED: &[super::Futures] = &[
