@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use runtime_core::resolve;
 
+use sealed::{Internal, Question};
+
 /// What can be turned into socket addresses: addresses themselves, pairs of host and port, and text like
 /// `127.0.0.1:7000`, `[::1]:7000` or `localhost:7000`. Sealed.
 ///
@@ -25,7 +27,7 @@ use runtime_core::resolve;
 )]
 pub trait ToSocketAddrs {
     #[doc(hidden)]
-    fn question(&self, _: sealed::Internal) -> sealed::Question;
+    fn question(&self, _: Internal) -> Question;
 }
 
 /// Looks up the addresses of `host`. A name is looked up on another thread, because Linux can do it only by blocking.
@@ -107,47 +109,21 @@ mod sealed {
     }
 }
 
-use sealed::{Internal, Question};
-
-impl ToSocketAddrs for SocketAddr {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![*self])
-    }
+macro_rules! known {
+    ($($addr:ty),+) => {$(
+        impl ToSocketAddrs for $addr {
+            fn question(&self, _: Internal) -> Question {
+                Question::Known(vec![(*self).into()])
+            }
+        }
+    )+};
 }
 
-impl ToSocketAddrs for SocketAddrV4 {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![(*self).into()])
-    }
-}
-
-impl ToSocketAddrs for SocketAddrV6 {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![(*self).into()])
-    }
-}
+known!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
 
 impl ToSocketAddrs for [SocketAddr] {
     fn question(&self, _: Internal) -> Question {
         Question::Known(self.to_vec())
-    }
-}
-
-impl ToSocketAddrs for (IpAddr, u16) {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![(*self).into()])
-    }
-}
-
-impl ToSocketAddrs for (Ipv4Addr, u16) {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![(*self).into()])
-    }
-}
-
-impl ToSocketAddrs for (Ipv6Addr, u16) {
-    fn question(&self, _: Internal) -> Question {
-        Question::Known(vec![(*self).into()])
     }
 }
 
