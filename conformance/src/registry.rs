@@ -85,6 +85,14 @@ pub(crate) struct Trial<E: 'static> {
     pub(crate) needs: Option<Kernel>,
 }
 
+/// Something that one backend does differently, and that a trial allows it.
+pub(crate) struct Difference {
+    /// By module and name.
+    pub(crate) trial: &'static str,
+    pub(crate) backend: &'static str,
+    pub(crate) what: &'static str,
+}
+
 /// A file of trials.
 pub(crate) struct Module<E: 'static> {
     pub(crate) name: &'static str,
