@@ -207,17 +207,27 @@ mod tests {
 
     struct Env;
 
-    fn one(_: &Env) {}
+    const MODULES: &[Module<Env>] = &[module!(list(outer))];
 
-    const TRIALS: &[Trial<Env>] = &[
-        Trial { name: "everywhere", body: one, needs: None },
-        Trial { name: "with_files", body: one, needs: Some(Kernel::Files) },
-    ];
-    const MODULES: &[Module<Env>] = &[Module {
-        name: "outer",
-        trials: TRIALS,
-        modules: &[Module { name: "inner", trials: TRIALS, modules: &[] }],
-    }];
+    mod outer {
+        use super::Env;
+
+        trials![everywhere, with_files: Files];
+
+        pub(super) const MODULES: &[crate::registry::Module<Env>] = &[module!(list inner)];
+
+        fn everywhere(_: &Env) {}
+
+        fn with_files(_: &Env) {}
+
+        mod inner {
+            use super::Env;
+
+            trials![inside];
+
+            fn inside(_: &Env) {}
+        }
+    }
 
     #[test]
     fn trials_are_named_by_their_modules() {

@@ -181,7 +181,7 @@ pub(super) fn expect_refused(env: &Env, driver: &mut Driver, trial: &str, second
 
 /// The bytes that a completion brings, which a trial may keep.
 pub(super) fn bytes(completion: Completion) -> Data {
-    completion.data.unwrap_or_else(|| panic!("data"))
+    completion.data.expect("data")
 }
 
 /// The descriptor that a completion brings.

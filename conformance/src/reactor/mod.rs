@@ -9,8 +9,8 @@ use crate::registry::{self, Backend, Difference, modules, trials};
 use crate::world::World;
 
 modules![
-    accept, connect, receive, pool, writable, send, cancel, close, names, ownership, calls, files, wait,
-    host, order, bulk, fuzz, lifetime,
+    accept, connect, receive, pool, writable, send, cancel, close, unix, names, ownership, calls, files,
+    wait, host, order, bulk, fuzz, lifetime,
 ];
 
 const A_SECOND_ONE_WAITS: &str = "it waits beside the first";
