@@ -231,15 +231,14 @@ mod tests {
 
     #[test]
     fn trials_are_named_by_their_modules() {
-        let mut names = Vec::new();
-        for_each(MODULES, &mut |path, _| names.push(path.to_owned()));
+        let mut trials = Vec::new();
+        for_each(MODULES, &mut |path, trial| trials.push((path.to_owned(), trial.needs)));
         let expected = [
-            "outer::everywhere",
-            "outer::with_files",
-            "outer::inner::everywhere",
-            "outer::inner::with_files",
+            ("outer::everywhere".to_owned(), None),
+            ("outer::with_files".to_owned(), Some(Kernel::Files)),
+            ("outer::inner::inside".to_owned(), None),
         ];
-        assert_eq!(names, expected);
+        assert_eq!(trials, expected);
     }
 
     #[test]
