@@ -93,8 +93,7 @@ pub struct UringReactor {
     /// An unpark for which no turn that may wait has returned yet.
     unparked: bool,
     bell: Bell,
-    /// Descriptors that were given up in exchange for duplicates, until no request that has not been submitted can name
-    /// them.
+    /// Descriptors of which duplicates were exported, for as long as a request that names them may be unsubmitted.
     exported: Vec<Owner>,
     /// With deferred completion work the kernel answers other threads with `EEXIST`.
     thread_bound: PhantomData<*mut ()>,

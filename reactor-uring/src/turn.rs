@@ -98,8 +98,8 @@ impl UringReactor {
             || self.workers.any_ended()
     }
 
-    /// See [`Reactor::idle`](runtime_core::Reactor::idle). An unpark that a turn has found is no reason for another one:
-    /// whoever is woken that way looks around when that turn is over.
+    /// See [`Reactor::idle`](runtime_core::Reactor::idle). An unpark that a turn has found is no reason for another
+    /// turn: whoever is woken that way looks around when that one is over.
     pub(crate) fn until_next_turn(&self, pool: &Pool) -> Wait {
         let chunks = self.buffers.as_ref().map_or(0, Buffers::available) + pool.available();
         let parked_can_go_on = self.flights.parked() > 0 && chunks > 0;

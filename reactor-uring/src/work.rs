@@ -135,8 +135,8 @@ impl Work {
     ///
     /// # Safety
     ///
-    /// Unless it is an error, `result` is the kernel's last one for the request that `submit::request` made of this, and
-    /// nobody has made use of it.
+    /// Unless it is an error, `result` is the kernel's last one for the request that `submit::request` made of this,
+    /// and nobody has made use of it.
     #[inline]
     pub(crate) unsafe fn end(
         self,
