@@ -21,8 +21,9 @@ use crate::network::state::State;
 
 /// A node of a [`Network`].
 ///
-/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them wait, and
-/// else returns early: the others have something to do first. A turn that does not wait never moves the clock.
+/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them
+/// wait, and else returns early: the others have something to do first. A turn that does not wait never moves the
+/// clock.
 pub struct SimReactor {
     pub(crate) network: Network,
     pub(crate) node: NodeId,
@@ -47,9 +48,9 @@ impl SimReactor {
         }
     }
 
-    /// The only node of a network of its own, in which `seed` decides where nothing else does.
-    pub fn alone(seed: u64) -> Self {
-        Network::builder().seed(seed).build().reactor()
+    /// The only node of a network of its own.
+    pub fn alone() -> Self {
+        Network::new().reactor()
     }
 
     /// The network that it is a node of.
