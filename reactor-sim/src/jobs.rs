@@ -80,8 +80,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Nobody waits for it any more. A closure that has not begun is dropped, one that runs goes on. Says whether that was
-    /// in time: it was not if the closure has returned, or was never there.
+    /// Nobody waits for it any more. A closure that has not begun is dropped, one that runs goes on. Says whether
+    /// that was in time: it was not if the closure has returned, or was never there.
     pub(crate) fn cancel(&mut self, token: Token) -> bool {
         let mut queue = self.shared.lock();
         match queue.waiting.iter().position(|&(other, _)| other == token) {

@@ -59,9 +59,9 @@ impl SimReactor {
         }
     }
 
-    /// The only node of a network of its own, in which `seed` decides where nothing else does.
-    pub fn alone(seed: u64) -> Self {
-        Network::builder().seed(seed).build().reactor()
+    /// The only node of a network of its own.
+    pub fn alone() -> Self {
+        Network::new().reactor()
     }
 
     /// The network that it is a node of.

@@ -104,8 +104,8 @@ impl Network {
 
     /// Waits for the next event, but no longer than until `until`: what a host does when no node has anything to do.
     ///
-    /// That moves the clock and takes no time, unless a call is being made on another thread ([`Op::Call`]): for that the
-    /// clock stands still. It may return early, when a call has ended or a node was unparked.
+    /// That moves the clock and takes no time, unless a call is being made on another thread ([`Op::Call`]): for that
+    /// the clock stands still. It may return early, when a call has ended or a node was unparked.
     ///
     /// # Errors
     ///
@@ -166,14 +166,12 @@ impl Network {
         if self.is_stirred(self.inner.patience) {
             return Ok(());
         }
-        Err(io::Error::new(
-            io::ErrorKind::Deadlock,
-            format!(
-                "nothing can happen any more: all nodes of the simulated network wait, without a timer, nothing is on its \
-                 way to them, and for {:?} no other thread has woken one",
-                self.inner.patience
-            ),
-        ))
+        let text = format!(
+            "nothing can happen any more: all nodes of the simulated network wait, without a timer, nothing is on its way \
+             to them, and for {:?} no other thread has woken one",
+            self.inner.patience
+        );
+        Err(io::Error::new(io::ErrorKind::Deadlock, text))
     }
 
     /// Whether other threads have made themselves heard, or do within `patience`. Then every node has to look.
@@ -211,9 +209,9 @@ impl NetworkBuilder {
         self
     }
 
-    /// Whether the seed decides in which order a node sees what happened to its sockets since it last looked, and how many
-    /// of the bytes that have arrived one receive brings. Otherwise that is the order in which it happened, and as many
-    /// as fit.
+    /// Whether the seed decides in which order a node sees what happened to its sockets since it last looked, and how
+    /// many of the bytes that have arrived one receive brings. Otherwise that is the order in which it happened, and
+    /// as many as fit.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;

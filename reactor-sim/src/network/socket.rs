@@ -130,7 +130,7 @@ impl Socket {
 /// The options of a socket. A child has those of its listener.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) reuse_address: u32,
+    reuse_address: u32,
     reuse_port: u32,
     no_delay: u32,
     receive_buffer: u32,

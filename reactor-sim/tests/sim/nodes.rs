@@ -16,7 +16,8 @@ fn round([one, two]: &mut [Node; 2]) -> [Vec<String>; 2] {
     [one.turn(Wait::No), two.turn(Wait::No)]
 }
 
-/// What a host does that steps nodes: all have a turn that does not wait; then time passes until one has something to do.
+/// What a host does that steps nodes: all have a turn that does not wait; then time passes until one has something to
+/// do.
 fn pass(network: &Network, nodes: &[Node; 2]) {
     let idle = nodes.iter().fold(Wait::Forever, |all, node| all.at_most(node.reactor.idle(&node.pool)));
     network.wait(idle).unwrap();
@@ -62,9 +63,10 @@ fn what_is_sent_arrives_when_the_host_lets_time_pass() {
     let client = nodes[0].socket();
     nodes[0].stage("connect", connect(client, addr));
     let mut history = Vec::new();
-    while history.len() < 2 {
-        for line in round(&mut nodes).concat() {
-            history.push((network.now().0, line));
+    loop {
+        history.extend(round(&mut nodes).concat().into_iter().map(|line| (network.now().0, line)));
+        if history.len() == 2 {
+            break;
         }
         pass(&network, &nodes);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use runtime_core::clock::Nanos;
 use runtime_core::errno::Errno;
 
-use super::{LOCALHOST, Net, some};
+use super::{LOCALHOST, Net, inet, some};
 use crate::network::Network;
 
 const EALREADY: Errno = Errno::new(114);
@@ -101,6 +101,9 @@ fn an_attempt_that_is_given_up() {
     let connected = |id| net.0.with(|state| state.connected(id));
     assert_eq!(connected(waits), Err(Errno::ETIMEDOUT));
     assert_eq!(net.connect(waits, "127.0.0.1:1"), Err(Errno::ECONNREFUSED), "it may ask somebody else");
+
+    let attempt = net.0.with(|state| state.connect(waits, &inet("127.0.0.1:1")));
+    assert_eq!((attempt, net.connect(waits, &addr)), (Ok(()), Err(Errno::ECONNREFUSED)), "of the one before");
 
     let shut = net.socket();
     assert_eq!(net.connect(shut, &addr), Err(Errno::EAGAIN));
