@@ -92,7 +92,7 @@ fn outside_of_a_runtime(env: &Env) {
 }
 
 /// What is no future panics where the program calls it, and not within the library.
-fn the_place_of_the_mistake(env: &Env) {
+fn the_place_of_the_mistake(_: &Env) {
     carhop::task_local! {
         static UNSET: u8;
     }
