@@ -48,7 +48,7 @@ enum State {
 struct Told {
     write: Token,
     /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
-    left: Result<Option<Box<Vec<u8>>>, Errno>,
+    left: Result<Option<Box<[u8]>>, Errno>,
 }
 
 /// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
@@ -121,9 +121,7 @@ pub(super) fn sent(
     let is_awaited = matches!(outgoing.state, State::Staged(_));
     outgoing.state = State::Idle;
     if is_awaited {
-        let left = count.map(|count| {
-            data.get(count..).filter(|rest| !rest.is_empty()).map(|rest| Box::new(rest.to_vec()))
-        });
+        let left = count.map(|count| data.get(count..).filter(|rest| !rest.is_empty()).map(Box::from));
         // Should this fail, the next attempt will say why.
         if let Ok(Some(_)) = left
             && let Ok(token) = io.await_room()
@@ -210,7 +208,7 @@ impl StreamIo {
         let mut outgoing = self.outgoing.borrow_mut();
         match outgoing.take_told(write) {
             None => Ok(Staged::Pending),
-            Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(*rest))),
+            Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(rest.into_vec()))),
         }
     }
 
