@@ -3,12 +3,12 @@
 use std::io;
 
 use crate::address::{Kind, SockAddr};
+use crate::context;
 use crate::data::Data;
 use crate::io::Descriptor;
 use crate::op::{Fd, Op, Outcome};
 use crate::request::{InFlight, Request};
 
-use super::current_io;
 use super::stream::Stream;
 
 /// Connects a stream socket to `addr`. Dropping the future gives the attempt up and closes the socket.
@@ -21,7 +21,7 @@ use super::stream::Stream;
 ///
 /// Polling it panics outside of a running runtime.
 pub async fn connect(addr: SockAddr) -> io::Result<Stream> {
-    let io = current_io();
+    let io = context::io("a socket");
     // Locals are dropped in reverse: an attempt that is given up is cancelled first, then its socket closed.
     let descriptor = Descriptor::open(&io, addr.family(), Kind::Stream)?;
     let fd = descriptor.fd();

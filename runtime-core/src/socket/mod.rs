@@ -6,6 +6,8 @@
 //! - `bytes`: received bytes that wait to be read.
 //! - `chunk`: received bytes in the hands of whoever reads them.
 //! - `write`: the futures that write all of something to a stream.
+//! - `shared`: what operations in flight own of any socket.
+//! - `stream_io`: the same of a stream.
 //! - `stream`, `listener`, `connect`: what `carhop::net` is made of.
 
 mod bytes;
@@ -14,26 +16,13 @@ mod connect;
 mod listener;
 mod receive;
 mod send;
+mod shared;
 mod stream;
+mod stream_io;
 mod write;
-
-use std::rc::Rc;
-
-use crate::context;
-use crate::io::Io;
 
 pub use chunk::Chunk;
 pub use connect::connect;
 pub use listener::Listener;
 pub use stream::Stream;
 pub use write::{WriteAll, WriteChunk};
-
-/// What the sockets of the running runtime share.
-///
-/// # Panics
-///
-/// Outside of a running runtime.
-#[track_caller]
-fn current_io() -> Rc<Io> {
-    context::with("a socket", |core| Rc::clone(core.io()))
-}
