@@ -1,6 +1,8 @@
 //! Trials of what programs see, against the public API of `carhop`.
 
 mod abort;
+mod attacks;
+mod attacks_on_writes;
 mod barriers;
 mod between_threads;
 mod blocking;
@@ -140,6 +142,8 @@ const MODULES: &[(&str, Trials)] = &[
     ("broadcasts", broadcasts::TRIALS),
     ("watches", watches::TRIALS),
     ("between_threads", between_threads::TRIALS),
+    ("attacks", attacks::TRIALS),
+    ("attacks_on_writes", attacks_on_writes::TRIALS),
     ("every_poll", every_poll::TRIALS),
     ("every_poll::sync", every_poll::sync::TRIALS),
     ("every_poll::meetings", every_poll::meetings::TRIALS),
