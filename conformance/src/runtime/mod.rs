@@ -59,6 +59,8 @@ modules![
     shutdown,
     outlive,
     misuse,
+    attacks,
+    attacks_on_writes,
     queue_order,
     queues,
     queue_hostile,
