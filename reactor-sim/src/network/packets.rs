@@ -48,15 +48,12 @@ impl State {
         }
     }
 
-    /// A listener takes in those who wait, as far as there is room. Who has given up meanwhile is not among them.
+    /// A listener takes in those who wait, as far as there is room.
     pub(super) fn admit_waiting(&mut self, id: SocketId) {
         while let Role::Listening(listener) = &mut self.get(id).role
             && let Some(syn) = listener.next_waiting()
         {
-            let client = self.sockets.get(&syn.client);
-            if client.is_some_and(|client| matches!(client.role, Role::Connecting(_))) {
-                self.admit(id, syn);
-            }
+            self.admit(id, syn);
         }
     }
 

@@ -94,6 +94,18 @@ fn the_clock_stands_still_while_a_call_is_made() {
 }
 
 #[test]
+fn a_host_that_waits_hears_of_the_end_of_a_call() {
+    let network = Network::new();
+    let mut node = Node::new(&network);
+    node.stage("job", job(|| ()));
+    node.turn(Wait::No);
+    while node.reactor.idle(&node.pool) != Wait::No {
+        network.wait(Wait::Until(Nanos(7))).unwrap();
+    }
+    assert_eq!((node.turn(Wait::No), network.now()), (vec!["job: done".to_owned()], Nanos(0)));
+}
+
+#[test]
 fn the_clock_stands_still_for_all_nodes() {
     let network = Network::new();
     let mut nodes = [(); 2].map(|()| Node::new(&network));
