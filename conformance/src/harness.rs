@@ -3,6 +3,7 @@
 use std::io;
 use std::process;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const HANG: Duration = Duration::from_secs(60);
 
 /// How long a thread that nobody waits for may take to end what it is about.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the trial is at, if it has said so.
+static AT: Mutex<String> = Mutex::new(String::new());
 
 /// Trials that share what they test, or the reason why it cannot be tested here.
 pub struct Suite {
@@ -55,7 +59,7 @@ impl Suite {
             (Body::Skipped(why), _) => ignored(name, why.into()).with_kind(why),
             (Body::Runs(_), Some(why)) => ignored(name, why.clone()),
             (Body::Runs(body), None) => {
-                Trial::test(name.clone(), move || run(&name, body).map_err(Into::into))
+                Trial::test(name.clone(), move || run(&name, body, PATIENCE).map_err(Into::into))
             }
         })
     }
@@ -78,20 +82,30 @@ pub fn main(suites: Vec<Suite>) -> ! {
     libtest_mimic::run(&arguments, trials).exit()
 }
 
-fn run(name: &str, body: Box<dyn FnOnce() + Send>) -> Result<(), String> {
+/// Says where the trial is, in case that it hangs there. One that takes long is given more time with each new place.
+pub(crate) fn note(place: String) {
+    *AT.lock().unwrap_or_else(PoisonError::into_inner) = place;
+}
+
+fn noted() -> String {
+    AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
+}
+
+fn run(name: &str, body: Box<dyn FnOnce() + Send>, patience: Duration) -> Result<(), String> {
+    note(String::new());
     let before = open_descriptors()?;
     let watchdog = Watchdog::start(name).map_err(|error| format!("no thread for a watchdog: {error}"))?;
     body();
     drop(watchdog);
     // A thread for blocking work, which nobody joins, may have woken the trial and not yet let go of the waker.
-    let patience = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         let mut left_open = open_descriptors()?;
         left_open.retain(|fd| !before.contains(fd));
         if left_open.is_empty() {
             return Ok(());
         }
-        if Instant::now() > patience {
+        if Instant::now() > end {
             return Err(format!("left open: {left_open:?}"));
         }
         thread::sleep(Duration::from_millis(1));
@@ -113,9 +127,14 @@ impl Watchdog {
         let (leash, slack) = mpsc::channel::<()>();
         let name = name.to_owned();
         let thread = thread::Builder::new().name("watchdog".into()).spawn(move || {
-            if slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
-                eprintln!("\n{name} hangs: no end after {} s", HANG.as_secs());
-                process::abort();
+            let mut place = noted();
+            while slack.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                let next = noted();
+                if next == place {
+                    eprintln!("\n{name} hangs: no end after {} s. {place}", HANG.as_secs());
+                    process::abort();
+                }
+                place = next;
             }
         })?;
         Ok(Self { leash: Some(leash), thread: Some(thread) })
@@ -143,10 +162,11 @@ mod tests {
     #[test]
     fn a_trial_fails_if_it_leaves_a_descriptor_open() {
         let open = || File::open("/dev/null").expect("/dev/null");
-        assert_eq!(run("tidy", Box::new(move || drop(open()))), Ok(()));
+        assert_eq!(run("tidy", Box::new(move || drop(open())), PATIENCE), Ok(()));
 
         let (leak, leaked) = mpsc::channel();
-        let outcome = run("untidy", Box::new(move || leak.send(open().into_raw_fd()).expect("a receiver")));
+        let body = move || leak.send(open().into_raw_fd()).expect("a receiver");
+        let outcome = run("untidy", Box::new(body), Duration::ZERO);
         assert!(outcome.is_err_and(|why| why.contains("/dev/null")));
         // SAFETY: the trial gave the descriptor up, and nobody else has its number.
         drop(unsafe { OwnedFd::from_raw_fd(leaked.recv().expect("it was sent")) });

@@ -3,6 +3,7 @@
 //! ```text
 //! main --> harness: which trials run, a watchdog over each, descriptors counted before and after
 //!            registry: all trials, and what those need that do not run everywhere
+//!              divergences: the same, for the documentation
 //!            reactor::suite: trials against `dyn Reactor`
 //!              driver: stages operations and takes turns
 //!                account: each operation ends exactly once
@@ -15,6 +16,8 @@
 //! something happen.
 
 mod account;
+#[cfg(test)]
+mod divergences;
 mod driver;
 mod harness;
 mod machine;

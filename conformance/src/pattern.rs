@@ -45,6 +45,16 @@ impl Dice {
         Self { state: 0x2545_F491_4F6C_DD1D }
     }
 
+    /// One of many different sequences.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let mut dice = Self { state: (seed + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) };
+        // Neighbouring seeds begin alike.
+        for _ in 0..8 {
+            dice.roll(2);
+        }
+        dice
+    }
+
     /// A number from 1 to `most`.
     pub(crate) fn roll(&mut self, most: usize) -> usize {
         // xorshift64.

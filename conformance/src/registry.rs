@@ -69,7 +69,7 @@ impl Kernel {
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
             Kernel::Limits => "there is no limit of open descriptors",
-            Kernel::Threads => "everything is on one thread",
+            Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
             Kernel::Files => "there are no files",
@@ -83,6 +83,14 @@ pub(crate) struct Trial<E: 'static> {
     pub(crate) name: &'static str,
     pub(crate) body: fn(&E),
     pub(crate) needs: Option<Kernel>,
+}
+
+/// Something that one backend does differently, and that a trial allows it.
+pub(crate) struct Difference {
+    /// By module and name.
+    pub(crate) trial: &'static str,
+    pub(crate) backend: &'static str,
+    pub(crate) what: &'static str,
 }
 
 /// A file of trials.
@@ -172,13 +180,71 @@ pub(crate) fn suite<E: 'static>(
 
 /// Calls `f` with each trial and its path.
 pub(crate) fn for_each<E>(modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Trial<E>)) {
+    for_each_module(modules, &mut |path, module| {
+        module.trials.iter().for_each(|trial| f(&format!("{path}::{}", trial.name), trial));
+    });
+}
+
+/// Calls `f` with each module and its path.
+pub(crate) fn for_each_module<E>(
+    modules: &'static [Module<E>],
+    f: &mut impl FnMut(&str, &'static Module<E>),
+) {
     within("", modules, f);
 }
 
-fn within<E>(above: &str, modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Trial<E>)) {
+fn within<E>(above: &str, modules: &'static [Module<E>], f: &mut impl FnMut(&str, &'static Module<E>)) {
     for module in modules {
-        let path = format!("{above}{}::", module.name);
-        module.trials.iter().for_each(|trial| f(&format!("{path}{}", trial.name), trial));
-        within(&path, module.modules, f);
+        let path = format!("{above}{}", module.name);
+        f(&path, module);
+        within(&format!("{path}::"), module.modules, f);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Env;
+
+    const MODULES: &[Module<Env>] = &[module!(list(outer))];
+
+    mod outer {
+        use super::Env;
+
+        trials![everywhere, with_files: Files];
+
+        pub(super) const MODULES: &[crate::registry::Module<Env>] = &[module!(list inner)];
+
+        fn everywhere(_: &Env) {}
+
+        fn with_files(_: &Env) {}
+
+        mod inner {
+            use super::Env;
+
+            trials![inside];
+
+            fn inside(_: &Env) {}
+        }
+    }
+
+    #[test]
+    fn trials_are_named_by_their_modules() {
+        let mut trials = Vec::new();
+        for_each(MODULES, &mut |path, trial| trials.push((path.to_owned(), trial.needs)));
+        let expected = [
+            ("outer::everywhere".to_owned(), None),
+            ("outer::with_files".to_owned(), Some(Kernel::Files)),
+            ("outer::inner::inside".to_owned(), None),
+        ];
+        assert_eq!(trials, expected);
+    }
+
+    #[test]
+    fn only_what_needs_a_kernel_is_skipped_and_only_where_there_is_none() {
+        assert_eq!(Backend::named("sim").lacks(None), None);
+        assert_eq!(Backend::named("sim").lacks(Some(Kernel::Files)), Some("there are no files"));
+        assert_eq!(Backend::named("epoll").lacks(Some(Kernel::Files)), None);
     }
 }

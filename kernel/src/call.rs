@@ -170,15 +170,28 @@ pub fn stat_of(statx: &libc::statx) -> Stat {
     }
 }
 
-/// Reads at an offset without waiting for the device, into the spare capacity: `preadv2(2)` with `RWF_NOWAIT`. Fewer
-/// bytes than there is room for may mean that the others are not in memory.
+/// Reads at an offset into the spare capacity, as `pread(2)` does, if that need not wait for the device.
 ///
 /// # Errors
 ///
-/// `EAGAIN` if no byte is in memory; `EOPNOTSUPP`, `ENOSYS` or, from a seccomp filter, `EPERM` if the kernel cannot tell
-/// that of this file; those of `pread(2)`.
+/// `EAGAIN` if some of the bytes are not in memory: then none is read. `EOPNOTSUPP`, `ENOSYS` or, from a seccomp filter,
+/// `EPERM` if the kernel cannot tell that of this file. Those of `pread(2)`.
 #[inline]
 pub fn read_now(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let before = bytes.len();
+    let count = read_cached(file, offset, bytes)?;
+    let is_short = count > 0 && bytes.len() < bytes.capacity();
+    // The file ends here, or what follows is not in memory.
+    if is_short && !matches!(read_cached(file, offset + count as u64, bytes), Ok(0)) {
+        bytes.truncate(before);
+        return Err(Errno::EAGAIN.into());
+    }
+    Ok(count)
+}
+
+/// `preadv2(2)` with `RWF_NOWAIT`: as many of the first bytes as are in memory.
+#[inline]
+fn read_cached(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
     let offset = file_offset(offset)?;
     // The kernel takes the offset in two halves, of which the upper one counts where a word is of 32 bits.
     let (low, high) = (offset as libc::c_ulong, (offset >> 32) as libc::c_ulong);
@@ -243,6 +256,7 @@ fn check(result: isize) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
@@ -308,15 +322,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_memory_is_read_without_waiting() {
-        let text = std::fs::read(this_file()).unwrap();
-        let file = File::open(this_file()).unwrap();
-        let mut bytes = Vec::with_capacity(16);
-        match read_now(file.as_fd(), 1, &mut bytes) {
-            Ok(count) => assert_eq!((count, &bytes[..]), (bytes.len(), &text[1..1 + count])),
-            // Some file systems cannot tell.
-            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP)),
-        }
+    fn what_is_in_memory_is_read_at_once_and_else_nothing() {
+        const LEN: usize = 64 * 4096;
+        let path = std::env::temp_dir().join(format!("carhop-read-now-{}", std::process::id()));
+        let mut file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        // One page at a time, so that the kernel keeps, and drops, each by itself.
+        (0..LEN / 4096).for_each(|_| file.write_all(&[7; 4096]).unwrap());
+        std::fs::remove_file(path).unwrap();
+        let mut bytes = Vec::with_capacity(LEN + 4);
+        bytes.extend(b"mine");
+        let read = |bytes: &mut Vec<u8>| match read_now(file.as_fd(), 0, bytes) {
+            Ok(count) => assert_eq!((count, bytes.len()), (LEN, LEN + 4)),
+            // The kernel has dropped it, or cannot tell.
+            Err(error) => {
+                assert!(matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EOPNOTSUPP)), "{error}");
+                assert_eq!(*bytes, b"mine");
+            }
+        };
+        read(&mut bytes);
+
+        // The first half stays, unless this is a file system in memory.
+        file.sync_all().unwrap();
+        let half = LEN as i64 / 2;
+        // SAFETY: no memory is involved.
+        let advice = unsafe { libc::posix_fadvise(file.as_raw_fd(), half, half, libc::POSIX_FADV_DONTNEED) };
+        assert_eq!(advice, 0);
+        bytes.truncate(4);
+        read(&mut bytes);
+
+        // It ends before the room does.
+        bytes.truncate(4);
+        let tail = read_now(file.as_fd(), LEN as u64 - 1, &mut bytes);
+        assert!(tail.is_err() || matches!(tail, Ok(1)));
         let beyond = read_now(file.as_fd(), u64::MAX, &mut bytes).unwrap_err();
         assert_eq!(beyond.raw_os_error(), Some(libc::EINVAL), "-1 would be the file's own position");
     }

@@ -76,9 +76,9 @@ impl EpollReactor {
         })
     }
 
-    /// Whether a turn has something to do that no event will tell.
+    /// Whether a turn has something to do now. No event need tell so.
     fn is_busy(&self, pool: &Pool) -> bool {
-        self.unparked || self.ready.any(pool) || self.workers.any_ended()
+        self.ready.any(pool) || self.workers.any_ended() || !self.cancelled.is_empty()
     }
 }
 
@@ -90,7 +90,7 @@ impl Reactor for EpollReactor {
         }
         done.extend(self.cancelled.drain(..).map(perform::cancelled));
 
-        let timeout = if !done.is_empty() || !sent.is_empty() || self.is_busy(pool) {
+        let timeout = if !done.is_empty() || !sent.is_empty() || self.unparked || self.is_busy(pool) {
             Some(Duration::ZERO)
         } else {
             match wait {
@@ -119,7 +119,8 @@ impl Reactor for EpollReactor {
     }
 
     fn idle(&self, pool: &Pool) -> Wait {
-        if self.is_busy(pool) || !self.cancelled.is_empty() { Wait::No } else { Wait::Forever }
+        // Not an unpark that a turn came upon: whoever took that turn has been called, and need not be again.
+        if self.is_busy(pool) { Wait::No } else { Wait::Forever }
     }
 
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {

@@ -137,7 +137,7 @@ impl EpollReactor {
         }
     }
 
-    /// Reads what is in memory. Pending if that is nothing, or if the kernel cannot tell.
+    /// Reads, if all of it is in memory. Pending if not, or if the kernel cannot tell.
     fn read_now(&mut self, fd: Fd, offset: u64, bytes: &mut Vec<u8>) -> Poll<Result<usize, Errno>> {
         let (file, state) = self.table.descriptors.get_mut(fd)?;
         if state.reads_may_wait {

@@ -61,7 +61,7 @@ impl Buffers {
     ///
     /// See [`Buffers::register`].
     pub(crate) fn check(submitter: &Submitter<'_>) -> io::Result<()> {
-        Self::register(submitter, &Pool::new(1, 1))?.release(submitter);
+        Self::register(submitter, &Pool::new(1, 1)?)?.release(submitter);
         Ok(())
     }
 

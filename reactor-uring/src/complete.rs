@@ -1,76 +1,131 @@
 //! From the kernel's completions to the contract's.
 //!
-//! A multishot request may end for reasons of the kernel's own, such as a full completion queue (fault 25).
-//! That is not the operation's end: it is started again, so an [`Op::Accept`] or [`Op::Receive`] ends only in
-//! an error, at the end of the stream, or by a cancel, and its terminal completion never carries data.
+//! A multishot request may end for reasons of the kernel's own, such as a full queue for completions. That is not the
+//! operation's end: it is started again, so an accept or a receive ends only in an error, at the end of the stream, or
+//! by a cancel, and its terminal completion never carries data.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::cqueue;
-use runtime_core::op::{Op, Token};
-use runtime_core::reactor::Completion;
-use runtime_core::sys;
+use kernel::socket;
+use runtime_core::data::Data;
+use runtime_core::errno::Errno;
+use runtime_core::op::{Completion, Outcome, Token};
 
 use crate::UringReactor;
 use crate::flights::Flight;
 use crate::submit::{self, Owner};
+use crate::work::{Whereabouts, Work};
+
+/// "Interrupted, to be repeated", which a system call never returns but an open in a ring does.
+const ERESTARTSYS: i32 = 512;
+
+/// Where a turn's results go.
+pub(crate) struct Results<'a> {
+    pub(crate) done: &'a mut VecDeque<Completion>,
+    pub(crate) sent: &'a mut VecDeque<Completion>,
+}
+
+impl Results<'_> {
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.done.is_empty() && self.sent.is_empty()
+    }
+
+    #[inline]
+    fn push(&mut self, is_send: bool, completion: Completion) {
+        let queue = if is_send { &mut self.sent } else { &mut self.done };
+        queue.push_back(completion);
+    }
+}
 
 impl UringReactor {
     /// Collects what has been delivered.
-    pub(crate) fn reap(&mut self, done: &mut Vec<Completion>) {
+    pub(crate) fn reap(&mut self, results: &mut Results<'_>) {
         while let Some(entry) = self.ring.pop() {
             match Owner::of(entry.user_data()) {
-                Owner::Op(token) => self.complete(token, &entry, done),
+                Owner::Op(token) => self.complete(token, &entry, results),
                 Owner::Cancel(slot) => self.cancel_again(slot, entry.result()),
                 Owner::Unpark => {
-                    self.unpark_armed = cqueue::more(entry.flags());
                     self.unparked = true;
+                    if !cqueue::more(entry.flags()) {
+                        self.watch_unpark();
+                    }
                 }
             }
         }
     }
 
-    fn complete(&mut self, token: Token, entry: &cqueue::Entry, done: &mut Vec<Completion>) {
-        let chunk = cqueue::buffer_select(entry.flags()).map(|index| {
-            let buffers = self.buffers.as_mut().expect("only a receive takes a buffer");
-            buffers.reclaim(index, entry.result().max(0) as usize)
-        });
-        let more = cqueue::more(entry.flags());
-        let read_all = chunk.is_some() && more && !cqueue::sock_nonempty(entry.flags());
+    #[inline]
+    fn complete(&mut self, token: Token, entry: &cqueue::Entry, results: &mut Results<'_>) {
+        let (result, flags) = (entry.result(), entry.flags());
+        let more = cqueue::more(flags);
         let flight = self.flights.get_mut(token).expect("the kernel completes only what is under way");
-        if read_all && !std::mem::replace(&mut flight.suspect, true) {
-            self.suspects.add(token);
-        }
-        flight.fed |= chunk.is_some();
-        let (reported, next) = outcome(flight, entry.result(), more);
-        if reported {
-            done.push(Completion { token, result: entry.result(), more: true, chunk });
+        let (reported, next) = outcome(flight, result, more);
+        match &mut flight.work {
+            Work::Receive(receive) => {
+                if let Some(index) = cqueue::buffer_select(flags) {
+                    let buffers = self.buffers.as_mut().expect("receives have a buffer ring");
+                    let chunk = buffers.reclaim(index, result.max(0) as usize);
+                    receive.fed = true;
+                    let read_all = more && !cqueue::sock_nonempty(flags);
+                    if read_all && !mem::replace(&mut receive.watched, true) {
+                        self.missed_ends.watch(token);
+                    }
+                    if reported {
+                        let outcome = Outcome::Count(chunk.len());
+                        results.done.push_back(Completion::one(token, outcome, Some(Data::Chunk(chunk))));
+                    }
+                }
+            }
+            Work::Accept { .. } => {
+                if reported {
+                    // SAFETY: the result of an accept is a new descriptor, which nobody else has seen.
+                    let connection = unsafe { OwnedFd::from_raw_fd(result) };
+                    let outcome = Outcome::Fd(self.table.insert(connection));
+                    results.done.push_back(Completion::one(token, outcome, None));
+                }
+            }
+            // They have one result.
+            Work::Send { .. }
+            | Work::Writable { .. }
+            | Work::Connect { .. }
+            | Work::Close { .. }
+            | Work::LetGo { .. }
+            | Work::Open { .. }
+            | Work::Stat { .. }
+            | Work::Read { .. }
+            | Work::OnThread { .. }
+            | Work::Failed { .. } => {}
         }
         match next {
             Next::Continue => {}
-            Next::Restart => self.start(token),
+            Next::Restart => self.restart(token),
             Next::Fallback => {
                 flight.fallback = true;
-                self.start(token);
+                self.restart(token);
             }
             Next::Recall => self.recall(token),
             Next::Park => self.flights.park(token),
-            Next::End(result) => self.end(token, result, done),
+            Next::End(result) => {
+                let work = self.flights.remove(token, &mut self.table);
+                // SAFETY: what `outcome` makes of the last result is used here alone: that of an accept it reports.
+                results.push(work.is_send(), unsafe { work.end(token, result, &mut self.table) });
+            }
         }
-    }
-
-    /// Reports the terminal completion.
-    pub(crate) fn end(&mut self, token: Token, result: i32, done: &mut Vec<Completion>) {
-        self.flights.end(token);
-        done.push(Completion { token, result, more: false, chunk: None });
     }
 
     /// A cancel's answer. `ENOENT` with the target still under way means that the kernel could not find it:
     /// it was between two attempts, on its way back to the queue of work. So ask again, or the cancel is lost.
     fn cancel_again(&mut self, slot: usize, result: i32) {
         if result == -libc::ENOENT
-            && let Some(flight) = self.flights.in_slot(slot)
+            && let Some((token, flight)) = self.flights.in_slot(slot)
             && (flight.cancelled || flight.recalled)
+            && matches!(flight.work.whereabouts(), Whereabouts::Waiting | Whereabouts::Accepting)
         {
-            self.request(submit::cancel(flight.token));
+            self.request(submit::cancel(token));
         }
     }
 }
@@ -89,30 +144,39 @@ enum Next {
     /// It needs a chunk, and there is none.
     Park,
     /// It is over, with this result.
-    End(i32),
+    End(Result<u32, Errno>),
 }
 
 /// Whether the kernel's result is passed on as one of several, and what comes next.
+#[inline]
 fn outcome(flight: &Flight, result: i32, more: bool) -> (bool, Next) {
     let or_else = |next| match (more, flight.cancelled) {
         (true, _) => Next::Continue,
-        (false, true) => Next::End(-libc::ECANCELED),
+        (false, true) => Next::End(Err(Errno::ECANCELED)),
         (false, false) => next,
     };
-    match flight.op {
-        Op::Accept { .. } if result >= 0 => (true, or_else(Next::Restart)),
-        // The connection died in the queue (fault 35). The listener did not.
-        Op::Accept { .. } if sys::is_about_one_connection(-result) => (false, or_else(Next::Restart)),
-        Op::Receive { .. } if result > 0 => (true, or_else(Next::Restart)),
-        Op::Receive { .. } if result == -libc::ENOBUFS => (false, or_else(Next::Park)),
-        Op::Receive { .. } if result == -libc::ECANCELED && flight.recalled => {
-            (false, or_else(Next::Restart))
-        }
-        Op::Writable { .. } if result > 0 => (false, writable(result, more, or_else(Next::Fallback))),
-        Op::Writable { .. } if result == -libc::ECANCELED && flight.recalled => (false, Next::End(0)),
-        // This is how a worker thread of the kernel takes a cancel.
-        _ if result == -libc::EINTR && flight.cancelled => (false, Next::End(-libc::ECANCELED)),
-        _ => (false, Next::End(result)),
+    let was_recalled = result == -libc::ECANCELED && flight.recalled;
+    match flight.work {
+        Work::Accept { .. } if result >= 0 => (true, or_else(Next::Restart)),
+        // The connection died in the queue. The listener did not.
+        Work::Accept { .. } if socket::is_about_one_connection(-result) => (false, or_else(Next::Restart)),
+        Work::Receive(_) if result > 0 => (true, or_else(Next::Restart)),
+        Work::Receive(_) if result == -libc::ENOBUFS => (false, or_else(Next::Park)),
+        Work::Receive(_) if was_recalled => (false, or_else(Next::Restart)),
+        Work::Writable { .. } if result > 0 => (false, writable(result, more, or_else(Next::Fallback))),
+        Work::Writable { .. } if was_recalled => (false, Next::End(Ok(0))),
+        Work::Accept { .. }
+        | Work::Receive(_)
+        | Work::Writable { .. }
+        | Work::Send { .. }
+        | Work::Connect { .. }
+        | Work::Close { .. }
+        | Work::LetGo { .. }
+        | Work::Open { .. }
+        | Work::Stat { .. }
+        | Work::Read { .. }
+        | Work::OnThread { .. }
+        | Work::Failed { .. } => (false, Next::End(last(result, flight.cancelled))),
     }
 }
 
@@ -122,70 +186,95 @@ fn writable(events: i32, more: bool, otherwise: Next) -> Next {
     let worth_while = i32::from(libc::POLLOUT | libc::POLLERR | libc::POLLHUP | libc::POLLNVAL);
     match (events & worth_while != 0, more) {
         (true, true) => Next::Recall,
-        (true, false) => Next::End(0),
+        (true, false) => Next::End(Ok(0)),
         (false, _) => otherwise,
+    }
+}
+
+/// The last result of an operation.
+fn last(result: i32, cancelled: bool) -> Result<u32, Errno> {
+    match u32::try_from(result).map_err(|_| -result) {
+        Ok(count) => Ok(count),
+        // This is how a worker thread of the kernel takes a cancel.
+        Err(libc::EINTR | ERESTARTSYS) if cancelled => Err(Errno::ECANCELED),
+        Err(ERESTARTSYS) => Err(Errno::EINTR),
+        Err(errno) => Err(Errno::new(errno)),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use runtime_core::op::Fd;
+
     use super::*;
 
-    const ACCEPT: Op = Op::Accept { fd: 3 };
-    const RECEIVE: Op = Op::Receive { fd: 3 };
-    const WRITABLE: Op = Op::Writable { fd: 3 };
-    const CLOSE: Op = Op::Close { fd: 3 };
-
-    const CANCELED: Next = Next::End(-libc::ECANCELED);
+    const FD: Fd = Fd::new(3, 0);
+    const CANCELED: Next = Next::End(Err(Errno::ECANCELED));
+    const OK: Next = Next::End(Ok(0));
     const ROOM: i32 = libc::POLLOUT as i32;
     const HALF_CLOSED: i32 = libc::POLLRDHUP as i32;
+
+    fn accept() -> Work {
+        Work::Accept { fd: FD }
+    }
+
+    fn receive() -> Work {
+        Work::receive(FD)
+    }
+
+    fn writable() -> Work {
+        Work::Writable { fd: FD }
+    }
+
+    fn open() -> Work {
+        Work::Open { path: c"a file".into() }
+    }
+
+    fn failed(errno: i32) -> Next {
+        Next::End(Err(Errno::new(errno)))
+    }
 
     #[test]
     fn what_becomes_of_an_operation() {
         // The operation, the kernel's result, whether more follow; whether it is reported; what comes next in
         // general, and if a cancel has been asked for.
-        let cases = [
-            (ACCEPT, 0, true, true, Next::Continue, Next::Continue),
-            (ACCEPT, 9, false, true, Next::Restart, CANCELED),
-            (ACCEPT, -libc::ECONNABORTED, false, false, Next::Restart, CANCELED),
-            (ACCEPT, -libc::EPROTO, true, false, Next::Continue, Next::Continue),
-            (ACCEPT, -libc::ENETDOWN, false, false, Next::Restart, CANCELED),
-            (ACCEPT, -libc::EMFILE, false, false, Next::End(-libc::EMFILE), Next::End(-libc::EMFILE)),
-            (RECEIVE, 5, true, true, Next::Continue, Next::Continue),
-            (RECEIVE, 5, false, true, Next::Restart, CANCELED),
-            (RECEIVE, 0, false, false, Next::End(0), Next::End(0)),
-            (RECEIVE, -libc::ENOBUFS, false, false, Next::Park, CANCELED),
-            (RECEIVE, -libc::ECANCELED, false, false, CANCELED, CANCELED),
-            (
-                RECEIVE,
-                -libc::ECONNRESET,
-                false,
-                false,
-                Next::End(-libc::ECONNRESET),
-                Next::End(-libc::ECONNRESET),
-            ),
-            (WRITABLE, ROOM, false, false, Next::End(0), Next::End(0)),
-            (WRITABLE, ROOM | HALF_CLOSED, true, false, Next::Recall, Next::Recall),
-            (WRITABLE, HALF_CLOSED, false, false, Next::Fallback, CANCELED),
-            (WRITABLE, HALF_CLOSED, true, false, Next::Continue, Next::Continue),
-            (CLOSE, 0, false, false, Next::End(0), Next::End(0)),
-            (CLOSE, -libc::EINTR, false, false, Next::End(-libc::EINTR), CANCELED),
+        type Case = (fn() -> Work, i32, bool, bool, Next, Next);
+        let cases: [Case; 20] = [
+            (accept, 0, true, true, Next::Continue, Next::Continue),
+            (accept, 9, false, true, Next::Restart, CANCELED),
+            (accept, -libc::ECONNABORTED, false, false, Next::Restart, CANCELED),
+            (accept, -libc::EPROTO, true, false, Next::Continue, Next::Continue),
+            (accept, -libc::ENETDOWN, false, false, Next::Restart, CANCELED),
+            (accept, -libc::EMFILE, false, false, failed(libc::EMFILE), failed(libc::EMFILE)),
+            (receive, 5, true, true, Next::Continue, Next::Continue),
+            (receive, 5, false, true, Next::Restart, CANCELED),
+            (receive, 0, false, false, OK, OK),
+            (receive, -libc::ENOBUFS, false, false, Next::Park, CANCELED),
+            (receive, -libc::ECANCELED, false, false, CANCELED, CANCELED),
+            (receive, -libc::ECONNRESET, false, false, failed(libc::ECONNRESET), failed(libc::ECONNRESET)),
+            (writable, ROOM, false, false, OK, OK),
+            (writable, ROOM | HALF_CLOSED, true, false, Next::Recall, Next::Recall),
+            (writable, HALF_CLOSED, false, false, Next::Fallback, CANCELED),
+            (writable, HALF_CLOSED, true, false, Next::Continue, Next::Continue),
+            (open, 9, false, false, Next::End(Ok(9)), Next::End(Ok(9))),
+            (open, -libc::ENOENT, false, false, failed(libc::ENOENT), failed(libc::ENOENT)),
+            (open, -libc::EINTR, false, false, failed(libc::EINTR), CANCELED),
+            (open, -ERESTARTSYS, false, false, failed(libc::EINTR), CANCELED),
         ];
-        for (op, result, more, reported, next, next_if_cancelled) in cases {
-            let mut flight = Flight::new(Token::new(0, 0), op);
-            assert_eq!(outcome(&flight, result, more), (reported, next), "{op:?}, {result}, {more}");
+        for (at, (work, result, more, reported, next, next_if_cancelled)) in cases.into_iter().enumerate() {
+            let mut flight = Flight::new(0, work());
+            assert_eq!(outcome(&flight, result, more), (reported, next), "case {at}");
             flight.cancelled = true;
-            let cancelled = outcome(&flight, result, more);
-            assert_eq!(cancelled, (reported, next_if_cancelled), "cancelled {op:?}, {result}, {more}");
+            assert_eq!(outcome(&flight, result, more), (reported, next_if_cancelled), "case {at}, cancelled");
         }
     }
 
     #[test]
     fn what_the_reactor_has_recalled() {
-        for (op, next) in [(RECEIVE, Next::Restart), (WRITABLE, Next::End(0))] {
-            let mut flight = Flight::new(Token::new(0, 0), op);
+        for (work, next) in [(receive(), Next::Restart), (writable(), OK)] {
+            let mut flight = Flight::new(0, work);
             flight.recalled = true;
-            assert_eq!(outcome(&flight, -libc::ECANCELED, false), (false, next), "{op:?}");
+            assert_eq!(outcome(&flight, -libc::ECANCELED, false), (false, next));
         }
     }
 }

@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
+use io_uring::squeue::SubmissionQueue;
 use io_uring::types::{SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, Submitter, cqueue, squeue};
+use runtime_core::clock;
 use runtime_core::reactor::Wait;
-use runtime_core::sys;
 
 /// How long a refused submission rests, if it may, before it is tried again.
 const REST: Duration = Duration::from_millis(1);
@@ -34,6 +35,7 @@ impl Ring {
     /// # Safety
     ///
     /// Memory that the request names stays valid until its last completion.
+    #[inline]
     pub(crate) unsafe fn push(&mut self, request: squeue::Entry) {
         // SAFETY: the caller's promise is the one that the queue asks for.
         let queued = self.backlog.is_empty() && unsafe { self.io.submission().push(&request) }.is_ok();
@@ -43,20 +45,28 @@ impl Ring {
     }
 
     /// How many requests the kernel has not seen yet.
-    pub(crate) fn unsubmitted(&mut self) -> usize {
-        self.io.submission().len() + self.backlog.len()
+    #[inline]
+    pub(crate) fn unsubmitted(&self) -> usize {
+        self.submissions().len() + self.backlog.len()
     }
 
     /// How many enters it takes to submit everything, if the kernel takes all that it is shown.
-    pub(crate) fn rounds(&mut self) -> usize {
-        self.unsubmitted().div_ceil(self.io.submission().capacity())
+    pub(crate) fn rounds(&self) -> usize {
+        self.unsubmitted().div_ceil(self.submissions().capacity())
     }
 
     /// Whether an enter would achieve something even without waiting: there are requests to submit, or
     /// completions which the kernel holds back until it is asked.
-    pub(crate) fn has_work(&mut self) -> bool {
-        let queue = self.io.submission();
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        let queue = self.submissions();
         !queue.is_empty() || queue.taskrun() || queue.cq_overflow() || !self.backlog.is_empty()
+    }
+
+    /// Whether there are completions that have been delivered and not taken.
+    pub(crate) fn has_completions(&self) -> bool {
+        // SAFETY: the ring is one thread's, and no method keeps such a view for longer than it runs.
+        !unsafe { self.io.completion_shared() }.is_empty()
     }
 
     /// Submits as much as the submission queue holds and lets the kernel deliver. Waits for a completion as told
@@ -83,16 +93,12 @@ impl Ring {
             }
         }
         // What has ended frees memory and makes room once it is delivered.
-        let soon = sys::now().saturating_add(REST);
-        let rest = match wait {
-            Wait::No => Wait::No,
-            Wait::Until(deadline) => Wait::Until(soon.min(deadline)),
-            Wait::Forever => Wait::Until(soon),
-        };
-        self.enter(0, rest).map(drop)
+        let soon = clock::monotonic().saturating_add(REST);
+        self.enter(0, wait.until_at_most(soon)).map(drop)
     }
 
     /// The next completion that has been delivered.
+    #[inline]
     pub(crate) fn pop(&mut self) -> Option<cqueue::Entry> {
         self.io.completion().next()
     }
@@ -101,10 +107,15 @@ impl Ring {
         self.io.submitter()
     }
 
+    fn submissions(&self) -> SubmissionQueue<'_> {
+        // SAFETY: the ring is one thread's, and no method keeps such a view for longer than it runs.
+        unsafe { self.io.submission_shared() }
+    }
+
     fn enter(&mut self, to_submit: u32, wait: Wait) -> io::Result<Entered> {
         let timeout = match wait {
             Wait::No | Wait::Forever => None,
-            Wait::Until(deadline) => Some(deadline.saturating_since(sys::now())),
+            Wait::Until(deadline) => Some(deadline.saturating_since(clock::monotonic())),
         };
         let waits = match wait {
             Wait::No => false,

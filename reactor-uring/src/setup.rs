@@ -2,11 +2,12 @@
 
 use std::io;
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::IoUring;
 use runtime_core::reactor::Wait;
 
 use crate::buffers::Buffers;
 use crate::error::SetupError;
+use crate::opcodes::Supported;
 use crate::ring::Ring;
 
 /// What can be chosen about a ring.
@@ -39,8 +40,8 @@ impl Default for Options {
     }
 }
 
-/// A ring with these options; on Linux 6.0 without deferred completion work.
-pub(crate) fn ring(options: Options) -> Result<Ring, SetupError> {
+/// A ring with these options, on Linux 6.0 without deferred completion work; and what the kernel can do with it.
+pub(crate) fn ring(options: Options) -> Result<(Ring, Supported), SetupError> {
     let ring = match build(options) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
             build(Options { completion_work: CompletionWork::Cooperative, ..options })
@@ -48,14 +49,14 @@ pub(crate) fn ring(options: Options) -> Result<Ring, SetupError> {
         result => result,
     };
     let ring = ring.map_err(|error| SetupError::failed("io_uring_setup", &error))?;
-    check_operations(&ring)?;
+    let supported = Supported::probe(&ring.submitter())?;
     let mut ring = Ring::new(ring);
     // A seccomp filter can forbid the one call that has not been made yet. Better learnt now than in the first
     // turn, when it is too late for another backend.
     ring.submit(Wait::No).map_err(|error| SetupError::failed("io_uring_enter", &error))?;
     // And its page is charged to RLIMIT_MEMLOCK, beside those of the queues.
     Buffers::check(&ring.submitter()).map_err(|error| SetupError::failed("io_uring_register", &error))?;
-    Ok(ring)
+    Ok((ring, supported))
 }
 
 fn build(options: Options) -> io::Result<IoUring> {
@@ -66,27 +67,4 @@ fn build(options: Options) -> io::Result<IoUring> {
         CompletionWork::Cooperative => builder.setup_coop_taskrun(),
     };
     builder.build(options.submissions)
-}
-
-/// Every operation that the reactor uses.
-fn check_operations(ring: &IoUring) -> Result<(), SetupError> {
-    let mut probe = Probe::new();
-    let probed = ring.submitter().register_probe(&mut probe);
-    probed.map_err(|error| SetupError::failed("io_uring_register", &error))?;
-
-    let needed = [
-        (opcode::AcceptMulti::CODE, "IORING_OP_ACCEPT"),
-        (opcode::Connect::CODE, "IORING_OP_CONNECT"),
-        (opcode::RecvMulti::CODE, "IORING_OP_RECV"),
-        (opcode::PollAdd::CODE, "IORING_OP_POLL_ADD"),
-        (opcode::Close::CODE, "IORING_OP_CLOSE"),
-        (opcode::AsyncCancel::CODE, "IORING_OP_ASYNC_CANCEL"),
-        // A probe cannot ask for multishot receives, which are a flag. This operation, which the reactor does
-        // not use, arrived in the same version.
-        (opcode::SendZc::CODE, "multishot receives (they came with Linux 6.0)"),
-    ];
-    match needed.into_iter().find(|&(code, _)| !probe.is_supported(code)) {
-        Some((_, feature)) => Err(SetupError::missing(feature)),
-        None => Ok(()),
-    }
 }

@@ -4,9 +4,11 @@ use std::os::fd::RawFd;
 use std::ptr;
 
 use io_uring::{opcode, squeue, types};
-use runtime_core::op::{Op, Token};
+use kernel::call::STATX_MASK;
+use runtime_core::op::Token;
 
-use crate::flights::Flight;
+use crate::opcodes::Request;
+use crate::work::Work;
 
 /// The group from which receives take their buffers. There is one.
 pub(crate) const BUFFER_GROUP: u16 = 0;
@@ -28,6 +30,7 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
+    #[inline]
     pub(crate) fn of(user_data: u64) -> Self {
         match user_data {
             UNPARK => Owner::Unpark,
@@ -37,54 +40,64 @@ impl Owner {
     }
 }
 
-/// The request that performs an operation.
-///
-/// # Safety
-///
-/// The address that an [`Op::Connect`] names is valid, as are the bytes of an [`Op::Send`].
-pub(crate) unsafe fn request(flight: &Flight) -> squeue::Entry {
-    let request = match flight.op {
-        Op::Accept { fd } => opcode::AcceptMulti::new(types::Fd(fd)).flags(libc::SOCK_CLOEXEC).build(),
-        Op::Connect { fd, addr } => {
-            // SAFETY: as the caller promises.
-            let addr = unsafe { addr.as_ref() };
-            opcode::Connect::new(types::Fd(fd), addr.as_ptr().cast(), addr.len()).build()
-        }
-        Op::Receive { fd } if flight.fallback => {
-            // As much as a chunk of the group holds.
-            opcode::Recv::new(types::Fd(fd), ptr::null_mut(), 0)
-                .buf_group(BUFFER_GROUP)
-                .build()
-                .flags(squeue::Flags::BUFFER_SELECT)
-        }
-        Op::Receive { fd } => opcode::RecvMulti::new(types::Fd(fd), BUFFER_GROUP).build(),
+/// The request that performs an operation on the descriptor of this number, in its second way if `fallback` says so.
+/// All memory that it names is the operation's, and stays where it is when that is moved.
+#[inline]
+pub(crate) fn request(token: Token, work: &mut Work, fallback: bool, number: RawFd) -> squeue::Entry {
+    let fd = types::Fd(number);
+    let at_working_directory = types::Fd(libc::AT_FDCWD);
+    let request = match work {
+        Work::Accept { .. } => opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).entry(),
+        // As much as a chunk of the group holds.
+        Work::Receive(_) if fallback => opcode::Recv::new(fd, ptr::null_mut(), 0)
+            .buf_group(BUFFER_GROUP)
+            .entry()
+            .flags(squeue::Flags::BUFFER_SELECT),
+        Work::Receive(_) => opcode::RecvMulti::new(fd, BUFFER_GROUP).entry(),
         // With DONTWAIT it fails where it would otherwise wait, so it is over when the kernel has taken it.
-        Op::Send { fd, bytes } => {
-            opcode::Send::new(types::Fd(fd), bytes.as_ptr().cast(), bytes.len().min(i32::MAX as usize) as u32)
-                .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
-                .build()
-        }
+        Work::Send { data, .. } => opcode::Send::new(fd, data.as_ptr(), length(data.len()))
+            .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL)
+            .entry(),
         // A half-closed stream counts as an event to every poll. In many shots it does so only once.
-        Op::Writable { fd } => {
-            opcode::PollAdd::new(types::Fd(fd), libc::POLLOUT as u32).multi(flight.fallback).build()
+        Work::Writable { .. } => opcode::PollAdd::new(fd, libc::POLLOUT as u32).multi(fallback).entry(),
+        Work::Connect { addr, .. } => opcode::Connect::new(fd, addr.as_ptr().cast(), addr.len()).entry(),
+        Work::Close { number } => opcode::Close::new(types::Fd(*number)).entry(),
+        // On a thread of the kernel's from the start. It would else try without waiting, and so open a named pipe that
+        // nobody writes to.
+        Work::Open { path } => opcode::OpenAt::new(at_working_directory, path.as_ptr())
+            .flags(libc::O_RDONLY | libc::O_CLOEXEC)
+            .entry()
+            .flags(squeue::Flags::ASYNC),
+        Work::Stat { path, answer } => {
+            let room = answer.spare_capacity_mut().as_mut_ptr();
+            opcode::Statx::new(at_working_directory, path.as_ptr(), room.cast()).mask(STATX_MASK).entry()
         }
-        Op::Close { fd } => opcode::Close::new(types::Fd(fd)).build(),
-        Op::Cancel { target } => return cancel(target),
+        Work::Read { offset, bytes, .. } => {
+            let room = bytes.spare_capacity_mut();
+            opcode::Read::new(fd, room.as_mut_ptr().cast(), length(room.len())).offset(*offset).entry()
+        }
+        Work::LetGo { .. } | Work::Failed { .. } => opcode::Nop::new().entry(),
+        Work::OnThread { .. } => unreachable!("what a thread does is no request"),
     };
-    request.user_data(flight.token.to_bits())
+    request.user_data(token.to_bits())
+}
+
+/// No result is longer than an i32 holds.
+fn length(len: usize) -> u32 {
+    len.min(i32::MAX as usize) as u32
 }
 
 /// Asks for the end of `target`. Completes only if that fails.
 pub(crate) fn cancel(target: Token) -> squeue::Entry {
     opcode::AsyncCancel::new(target.to_bits())
-        .build()
+        .entry()
         .flags(squeue::Flags::SKIP_SUCCESS)
         .user_data(RESERVED | target.slot() as u64)
 }
 
 /// Watches the descriptor that ends a wait. Edge-triggered, as every multishot poll is by default.
 pub(crate) fn watch_unpark(fd: RawFd) -> squeue::Entry {
-    opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).build().user_data(UNPARK)
+    opcode::PollAdd::new(types::Fd(fd), libc::POLLIN as u32).multi(true).entry().user_data(UNPARK)
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ pub(super) fn until(what: &str, mut so: impl FnMut() -> bool) {
 
 /// How often a job has run.
 #[derive(Clone, Default)]
-struct Counter(Arc<AtomicUsize>);
+pub(super) struct Counter(Arc<AtomicUsize>);
 
 impl Counter {
     fn job(&self) -> Call {
@@ -240,11 +240,11 @@ impl Counter {
         Call::Run(Job::new(move || counter.add()))
     }
 
-    fn add(&self) {
+    pub(super) fn add(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }

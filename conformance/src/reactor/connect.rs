@@ -66,7 +66,8 @@ fn many_in_one_batch(env: &Env) {
 fn refused(env: &Env) {
     let mut driver = Driver::new(env);
     let socket = driver.socket();
-    let token = driver.connect(socket, driver.nobody_listens());
+    let nobody = driver.nobody_listens();
+    let token = driver.connect(socket, nobody);
     assert_eq!(driver.end(token), Err(Errno::ECONNREFUSED));
     driver.expect_quiet(Duration::from_millis(20));
 }

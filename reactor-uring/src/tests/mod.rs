@@ -1,22 +1,29 @@
-//! What is peculiar to io_uring. What both backends promise is in the conformance suite.
+//! What is peculiar to io_uring. What all backends promise is in the conformance suite.
 
+mod calls;
 mod cancels;
+mod descriptors;
 mod queues;
 mod receives;
 mod refusals;
 mod strace;
 mod teardown;
+mod waits;
 
+use std::collections::VecDeque;
 use std::io::Write;
+use std::mem;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime_core::op::{Op, Token};
+use runtime_core::data::Data;
+use runtime_core::errno::Errno;
+use runtime_core::op::{Completion, Fd, Op, Outcome, Token};
 use runtime_core::pool::Pool;
-use runtime_core::reactor::{Completion, Reactor, Turn, Wait};
+use runtime_core::reactor::{Reactor, Turn, Wait};
 
 use crate::UringReactor;
 use crate::setup::{CompletionWork, Options};
@@ -24,11 +31,15 @@ use crate::setup::{CompletionWork, Options};
 /// No test waits longer for what must come. Only a failing one waits that long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const CANCELED: Result<usize, Errno> = Err(Errno::ECANCELED);
+
 /// A reactor, and what a loop would keep for it.
 struct Rig {
     reactor: UringReactor,
     pool: Rc<Pool>,
     staged: Vec<(Token, Op)>,
+    /// The results of sends.
+    sent: VecDeque<Completion>,
     tokens: u32,
     turns: u32,
 }
@@ -37,14 +48,45 @@ impl Rig {
     /// Runs `test` for each way in which a kernel may do completion work, on a machine that has io_uring.
     fn each(options: Options, chunks: u16, chunk_len: usize, test: impl Fn(Rig)) {
         for completion_work in [CompletionWork::Deferred, CompletionWork::Cooperative] {
-            match UringReactor::with_options(Options { completion_work, ..options }) {
-                Ok(reactor) => {
-                    let pool = Pool::new(chunks, chunk_len);
-                    test(Rig { reactor, pool, staged: Vec::new(), tokens: 0, turns: 0 });
-                }
-                Err(error) => eprintln!("skipped with {completion_work:?} completion work: {error}"),
+            Rig::new(Options { completion_work, ..options }, chunks, chunk_len).map(&test);
+        }
+    }
+
+    fn new(options: Options, chunks: u16, chunk_len: usize) -> Option<Self> {
+        match UringReactor::with_options(4, options) {
+            Ok(reactor) => {
+                let pool = Pool::new(chunks, chunk_len).expect("a pool");
+                let (staged, sent) = (Vec::new(), VecDeque::new());
+                Some(Self { reactor, pool, staged, sent, tokens: 0, turns: 0 })
+            }
+            Err(error) => {
+                eprintln!("skipped with {:?} completion work: {error}", options.completion_work);
+                None
             }
         }
+    }
+
+    fn import(&mut self, fd: impl Into<OwnedFd>) -> Fd {
+        self.reactor.import(fd.into()).expect("a socket or a file")
+    }
+
+    /// A connection, of which the reactor has the first end.
+    fn pair(&mut self) -> (Fd, UnixStream) {
+        let (here, there) = UnixStream::pair().expect("a socket pair");
+        there.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        (self.import(here), there)
+    }
+
+    fn pairs(&mut self, count: usize) -> Vec<(Fd, UnixStream)> {
+        (0..count).map(|_| self.pair()).collect()
+    }
+
+    /// The same over TCP.
+    fn tcp_pair(&mut self) -> (Fd, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("a connection");
+        peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        (self.import(listener.accept().expect("a connection").0), peer)
     }
 
     fn stage(&mut self, op: Op) -> Token {
@@ -54,26 +96,34 @@ impl Rig {
         token
     }
 
-    fn receive(&mut self, socket: &impl AsRawFd) -> Token {
-        self.stage(Op::Receive { fd: socket.as_raw_fd() })
+    fn receive(&mut self, fd: Fd) -> Token {
+        self.stage(Op::Receive { fd })
     }
 
-    fn writable(&mut self, socket: &impl AsRawFd) -> Token {
-        self.stage(Op::Writable { fd: socket.as_raw_fd() })
+    fn writable(&mut self, fd: Fd) -> Token {
+        self.stage(Op::Writable { fd })
+    }
+
+    fn send(&mut self, fd: Fd, bytes: &[u8]) -> Token {
+        self.stage(Op::Send { fd, data: Data::from(bytes.to_vec()) })
+    }
+
+    fn close(&mut self, fd: Fd) -> Token {
+        self.stage(Op::Close { fd })
     }
 
     fn cancel(&mut self, target: Token) {
         self.stage(Op::Cancel { target });
     }
 
+    /// What a turn brings but for the results of sends, which are left in `sent`.
     fn turn(&mut self, wait: Wait) -> Vec<Completion> {
-        let mut done = Vec::new();
-        let turn = Turn { staged: &mut self.staged, done: &mut done, pool: &self.pool, wait };
-        // SAFETY: the tests keep sockets and addresses while operations name them.
-        unsafe { self.reactor.turn(turn) }.expect("the ring works");
+        let mut done = VecDeque::new();
+        let Self { reactor, pool, staged, sent, .. } = self;
+        reactor.turn(Turn { staged, done: &mut done, sent, pool, wait }).expect("the ring works");
         assert!(self.staged.is_empty());
         self.turns += 1;
-        done
+        done.into()
     }
 
     /// Turns until `enough` of what was completed so far.
@@ -93,17 +143,10 @@ impl Rig {
             tokens.iter().all(|token| done.iter().any(|one| one.token == *token && !one.more))
         })
     }
-}
 
-fn pair() -> (UnixStream, UnixStream) {
-    UnixStream::pair().expect("a socket pair")
-}
-
-fn tcp_pair() -> (OwnedFd, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
-    let peer = TcpStream::connect(listener.local_addr().expect("bound")).expect("a connection");
-    peer.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    (listener.accept().expect("a connection").0.into(), peer)
+    fn take_sent(&mut self) -> Vec<Completion> {
+        mem::take(&mut self.sent).into()
+    }
 }
 
 /// `len` bytes in a pattern that shows what is missing or out of order.
@@ -111,62 +154,31 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at % 251) as u8).collect()
 }
 
-fn send(socket: &UnixStream, bytes: &[u8]) {
-    (&*socket).write_all(bytes).expect("room in the socket");
+fn write(mut peer: &UnixStream, bytes: &[u8]) {
+    peer.write_all(bytes).expect("room in the socket");
 }
 
 /// The bytes of a receive, in the order of its completions.
 fn bytes_of(token: Token, done: &[Completion]) -> Vec<u8> {
-    let chunks = done.iter().filter(|one| one.token == token).filter_map(|one| one.chunk.as_ref());
-    chunks.flat_map(|chunk| chunk.iter().copied()).collect()
+    let data = done.iter().filter(|one| one.token == token).filter_map(|one| one.data.as_deref());
+    data.flatten().copied().collect()
 }
 
-/// Every operation of `done` with its result, for operations that have one.
-fn results(done: &[Completion]) -> Vec<(Token, i32)> {
-    done.iter().map(|one| (one.token, one.result)).collect()
+/// Every operation of `done` with its result, as a number if it has one.
+fn results(done: &[Completion]) -> Vec<(Token, Result<usize, Errno>)> {
+    done.iter().map(|one| (one.token, result(one))).collect()
 }
 
-#[test]
-fn another_thread_ends_a_wait() {
-    Rig::each(Options::default(), 4, 64, |mut rig| {
-        for _ in 0..100 {
-            let unparker = rig.reactor.unparker().expect("a descriptor is left");
-            let waker = std::thread::spawn(move || unparker.unpark());
-            // Hangs if the wake-up is lost, whether it comes before the wait or within.
-            let done = rig.turn(Wait::Forever);
-            assert!(done.is_empty());
-            waker.join().expect("it only wakes");
-        }
-    });
+fn result(one: &Completion) -> Result<usize, Errno> {
+    one.result.as_ref().map_err(|errno| *errno).map(|outcome| match outcome {
+        Outcome::Done | Outcome::Addresses(_) | Outcome::Stat(_) => 0,
+        Outcome::Count(count) => *count,
+        Outcome::Fd(fd) => fd.number() as usize,
+    })
 }
 
-#[test]
-fn an_unpark_outlives_turns_that_do_not_wait() {
-    Rig::each(Options::default(), 4, 64, |mut rig| {
-        // Arms the watch.
-        let soon = rig.reactor.now().saturating_add(Duration::from_millis(1));
-        rig.turn(Wait::Until(soon));
-        rig.reactor.unparker().expect("a descriptor is left").unpark();
-        for _ in 0..3 {
-            rig.turn(Wait::No);
-        }
-        // Hangs if one of them has swallowed it.
-        rig.turn(Wait::Forever);
-    });
-}
-
-#[test]
-fn wakes_once_for_each_unpark() {
-    Rig::each(Options::default(), 4, 64, |mut rig| {
-        rig.reactor.unparker().expect("a descriptor is left").unpark();
-        rig.turn(Wait::Forever);
-        let deadline = rig.reactor.now().saturating_add(Duration::from_millis(20));
-        let mut turns = 0;
-        while rig.reactor.now() < deadline {
-            rig.turn(Wait::Until(deadline));
-            turns += 1;
-        }
-        // The counter of the eventfd is never read. A level-triggered watch would spin here.
-        assert!(turns <= 3, "{turns} turns in one wait");
-    });
+/// The descriptor that an operation brought.
+fn fd_of(one: &Completion) -> Fd {
+    let Ok(Outcome::Fd(fd)) = one.result else { panic!("no descriptor: {one:?}") };
+    fd
 }

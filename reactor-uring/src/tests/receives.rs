@@ -16,11 +16,11 @@ fn idle_turns(rig: &mut Rig, span: Duration) -> u32 {
 #[test]
 fn receives_wait_for_chunks_in_order_and_without_spinning() {
     Rig::each(Options::default(), 2, 64, |mut rig| {
-        let sockets: Vec<_> = (0..5).map(|_| pair()).collect();
+        let sockets = rig.pairs(5);
         for (_, there) in &sockets {
-            send(there, b"hello");
+            write(there, b"hello");
         }
-        let tokens: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(here)).collect();
+        let tokens: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(*here)).collect();
 
         let mut held = rig.turn_until(|done| done.len() == 2);
         let turns = idle_turns(&mut rig, Duration::from_millis(20));
@@ -34,19 +34,19 @@ fn receives_wait_for_chunks_in_order_and_without_spinning() {
             held.append(&mut next);
         }
         assert_eq!(order, tokens);
-        assert!(held.iter().all(|one| one.more && one.chunk.as_deref() == Some(b"hello")));
+        assert!(held.iter().all(|one| one.more && one.data.as_deref() == Some(b"hello")));
     });
 }
 
 #[test]
 fn a_parked_receive_can_be_cancelled() {
     Rig::each(Options::default(), 1, 64, |mut rig| {
-        let (first, there) = pair();
-        let (second, _quiet) = pair();
-        send(&there, b"hello");
-        rig.receive(&first);
+        let (first, there) = rig.pair();
+        let (second, _quiet) = rig.pair();
+        write(&there, b"hello");
+        rig.receive(first);
         let held = rig.turn_until(|done| done.len() == 1);
-        let parked = rig.receive(&second);
+        let parked = rig.receive(second);
         while rig.reactor.flights.parked() < 1 {
             assert!(rig.turn(Wait::No).is_empty());
         }
@@ -54,7 +54,7 @@ fn a_parked_receive_can_be_cancelled() {
         rig.cancel(parked);
         let done = rig.turn(Wait::No);
 
-        assert_eq!(results(&done), [(parked, -libc::ECANCELED)]);
+        assert_eq!(results(&done), [(parked, CANCELED)]);
         assert!(!done[0].more);
         assert_eq!(rig.reactor.flights.parked(), 0);
         drop(held);
@@ -66,22 +66,22 @@ fn a_parked_receive_can_be_cancelled() {
 #[test]
 fn quiet_receives_do_not_stay_parked_beside_a_free_chunk() {
     Rig::each(Options::default(), 1, 64, |mut rig| {
-        let (busy, there) = pair();
-        send(&there, b"hello");
-        rig.receive(&busy);
+        let (busy, there) = rig.pair();
+        write(&there, b"hello");
+        rig.receive(busy);
         let held = rig.turn_until(|done| done.len() == 1);
-        let sockets: Vec<_> = (0..50).map(|_| pair()).collect();
-        let tokens: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(here)).collect();
+        let sockets = rig.pairs(50);
+        let tokens: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(*here)).collect();
         while rig.reactor.flights.parked() < sockets.len() {
             assert!(rig.turn(Wait::No).is_empty());
         }
 
         drop(held);
         for (at, (_, there)) in sockets.iter().enumerate().rev() {
-            send(there, b"at last");
+            write(there, b"at last");
             let done = rig.turn_until(|done| done.len() == 1);
             assert_eq!(done[0].token, tokens[at]);
-            assert_eq!(done[0].chunk.as_deref(), Some(&b"at last"[..]));
+            assert_eq!(done[0].data.as_deref(), Some(&b"at last"[..]));
         }
         assert_eq!(rig.reactor.flights.parked(), 0);
     });
@@ -91,13 +91,13 @@ fn quiet_receives_do_not_stay_parked_beside_a_free_chunk() {
 fn the_end_of_a_stream_takes_no_chunk() {
     Rig::each(Options::default(), 2, 64, |mut rig| {
         for _ in 0..10 {
-            let (here, there) = pair();
-            send(&there, b"bye");
+            let (here, there) = rig.pair();
+            write(&there, b"bye");
             drop(there);
-            let token = rig.receive(&here);
+            let token = rig.receive(here);
             let done = rig.end_of(&[token]);
-            assert_eq!(results(&done), [(token, 3), (token, 0)]);
-            assert!(done[1].chunk.is_none());
+            assert_eq!(results(&done), [(token, Ok(3)), (token, Ok(0))]);
+            assert!(done[1].data.is_none());
         }
     });
 }
@@ -105,52 +105,52 @@ fn the_end_of_a_stream_takes_no_chunk() {
 #[test]
 fn what_a_cancelled_receive_has_not_taken_is_left_for_the_next() {
     Rig::each(Options::default(), 1024, 16, |mut rig| {
-        let (here, there) = pair();
+        let (here, there) = rig.pair();
         let sent = pattern(8 * 1024);
-        send(&there, &sent);
-        let token = rig.receive(&here);
+        write(&there, &sent);
+        let token = rig.receive(here);
         rig.cancel(token);
 
         let done = rig.end_of(&[token]);
 
-        assert_eq!(done.last().map(|one| one.result), Some(-libc::ECANCELED));
+        assert_eq!(done.last().map(result), Some(CANCELED));
         let received = bytes_of(token, &done);
         assert_eq!(received, sent[..received.len()]);
         drop(there);
-        let rest = rig.receive(&here);
+        let rest = rig.receive(here);
         assert_eq!(bytes_of(rest, &rig.end_of(&[rest])), sent[received.len()..]);
     });
 }
 
-/// See [`crate::ends`].
+/// See [`crate::missed_ends`].
 #[test]
 fn an_end_right_behind_much_data_is_noticed() {
     Rig::each(Options::default(), 1024, 16, |mut rig| {
         let sent = pattern(100 * 16);
-        let (unix, there) = pair();
-        send(&there, &sent);
+        let (unix, there) = rig.pair();
+        write(&there, &sent);
         drop(there);
-        let (tcp, mut there) = tcp_pair();
+        let (tcp, mut there) = rig.tcp_pair();
         there.write_all(&sent).expect("room in the socket");
         socket2::SockRef::from(&there).set_linger(Some(Duration::ZERO)).expect("a reset instead of a FIN");
         drop(there);
 
-        let tokens = [rig.receive(&unix), rig.receive(&tcp)];
+        let tokens = [rig.receive(unix), rig.receive(tcp)];
         let done = rig.end_of(&tokens);
 
-        let end = |token| done.iter().rfind(|one| one.token == token).map(|one| one.result);
-        assert_eq!(tokens.map(end), [Some(0), Some(-libc::ECONNRESET)]);
+        let end = |token| done.iter().rfind(|one| one.token == token).map(result);
+        assert_eq!(tokens.map(end), [Some(Ok(0)), Some(Err(Errno::ECONNRESET))]);
         assert_eq!(tokens.map(|token| bytes_of(token, &done) == sent), [true; 2]);
     });
 }
 
 /// A socket with an error to fetch besides its stream (`POLLERR`) looks as if it had ended.
 #[test]
-fn a_receive_under_false_suspicion_goes_on() {
+fn a_receive_goes_on_whose_socket_only_looks_ended() {
     Rig::each(Options::default(), 8, 16, |mut rig| {
-        let (here, there) = pair();
-        let token = rig.receive(&here);
-        send(&there, b"one");
+        let (here, there) = rig.pair();
+        let token = rig.receive(here);
+        write(&there, b"one");
         assert_eq!(bytes_of(token, &rig.turn_until(|done| done.len() == 1)), b"one");
 
         rig.reactor.flights.get_mut(token).expect("under way").fallback = true;
@@ -158,10 +158,10 @@ fn a_receive_under_false_suspicion_goes_on() {
 
         for round in 0..3 {
             assert!(rig.turn(Wait::No).is_empty(), "round {round}");
-            send(&there, b"two");
+            write(&there, b"two");
             assert_eq!(bytes_of(token, &rig.turn_until(|done| done.len() == 1)), b"two");
         }
         rig.cancel(token);
-        assert_eq!(results(&rig.end_of(&[token])), [(token, -libc::ECANCELED)]);
+        assert_eq!(results(&rig.end_of(&[token])), [(token, CANCELED)]);
     });
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::SetupError;
 
 /// Lets system call `number` of this thread fail with `errno`, and allows all others.
-fn refuse(number: libc::c_long, errno: i32) {
+pub(super) fn refuse(number: libc::c_long, errno: i32) {
     let load = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
     let jump = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
     let ret = libc::BPF_RET | libc::BPF_K;

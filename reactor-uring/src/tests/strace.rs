@@ -1,5 +1,6 @@
 //! System calls that fail now and then, by fault injection. Needs strace and the right to trace.
 
+use std::io::{ErrorKind, Read};
 use std::process::{Command, Output};
 
 use super::*;
@@ -72,33 +73,49 @@ fn an_idle_turn_that_does_not_wait_makes_no_system_call() {
 #[test]
 fn echo() {
     Rig::each(Options { submissions: 8, completions: 16, ..Options::default() }, 16, 64, |mut rig| {
-        let sockets: Vec<_> = (0..10).map(|_| pair()).collect();
+        let sockets = rig.pairs(10);
         for round in 0..5 {
-            let tokens: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(here)).collect();
-            let sent = pattern(100 + round);
-            for (_, there) in &sockets {
-                send(there, &sent);
+            let bytes = pattern(100 + round);
+            let receives: Vec<Token> = sockets.iter().map(|(here, _)| rig.receive(*here)).collect();
+            let mut sends = Vec::new();
+            for (here, there) in &sockets {
+                write(there, &bytes);
+                sends.push((rig.send(*here, &bytes), Ok(bytes.len())));
+                sends.push((rig.send(*here, b"!"), Ok(1)));
             }
+
             let mut received = vec![Vec::new(); sockets.len()];
-            let mut cancelled = 0;
-            while cancelled < sockets.len() {
-                for one in rig.turn_until(|done| !done.is_empty()) {
-                    let at = tokens.iter().position(|&token| token == one.token).expect("one of this round");
-                    match one.chunk {
-                        Some(chunk) => {
-                            received[at].extend_from_slice(&chunk);
-                            if received[at].len() == sent.len() {
-                                rig.cancel(one.token);
-                            }
-                        }
-                        None => {
-                            assert_eq!((one.result, one.more), (-libc::ECANCELED, false));
-                            cancelled += 1;
-                        }
+            let (mut sent, mut cancelled) = (Vec::new(), 0);
+            let deadline = rig.reactor.now().saturating_add(PATIENCE);
+            while cancelled < sockets.len() || sent.len() < sends.len() {
+                assert!(rig.reactor.now() < deadline, "{cancelled} have ended, and {} were sent", sent.len());
+                for one in rig.turn(Wait::Until(deadline)) {
+                    let at = receives.iter().position(|&token| token == one.token).expect("of this round");
+                    let Some(data) = &one.data else {
+                        assert_eq!((result(&one), one.more), (CANCELED, false));
+                        cancelled += 1;
+                        continue;
+                    };
+                    received[at].extend_from_slice(data);
+                    if received[at].len() == bytes.len() {
+                        rig.cancel(one.token);
                     }
                 }
+                sent.append(&mut rig.take_sent());
             }
-            assert!(received.iter().all(|bytes| *bytes == sent));
+
+            assert!(received.iter().all(|received| *received == bytes));
+            assert_eq!(results(&sent), sends, "each once, and in order");
+            for (_, there) in &sockets {
+                let mut all = vec![0; bytes.len() + 1];
+                (&*there).read_exact(&mut all).expect("what was sent");
+                assert_eq!(all, [&bytes[..], b"!"].concat());
+            }
+        }
+        // Nothing was sent twice.
+        for (_, there) in &sockets {
+            there.set_nonblocking(true).expect("a mode");
+            assert_eq!((&*there).read(&mut [0]).expect_err("nothing is left").kind(), ErrorKind::WouldBlock);
         }
     });
 }
@@ -106,8 +123,8 @@ fn echo() {
 #[test]
 fn a_thousand_idle_turns() {
     Rig::each(Options::default(), 4, 64, |mut rig| {
-        let (here, _there) = pair();
-        rig.receive(&here);
+        let (here, _there) = rig.pair();
+        rig.receive(here);
         for _ in 0..1000 {
             assert!(rig.turn(Wait::No).is_empty());
         }

@@ -5,20 +5,19 @@
 //! that), or any end of a Unix stream (CVE-2026-23473; liburing issue 1549). Kernels with the fix still do it
 //! when more than 32 chunks are waiting when the receive is started. The receive would then stay armed for ever.
 //!
-//! So a receive that has read everything is under suspicion, until a look at its socket a little later, once
-//! for all of them, says otherwise. If the socket has ended, the receive goes on with single shots, which the
-//! kernel starts with a look at the socket's state. At rest this costs nothing; under load one `poll(2)`
-//! in [`PERIOD`].
+//! So a receive that has read everything is watched: its socket is looked at a little later, once for all of them. If
+//! that has ended, the receive goes on with single shots, which the kernel starts with a look at the socket's state. At
+//! rest this costs nothing; under load one `poll(2)` in [`PERIOD`].
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use runtime_core::clock::Nanos;
+use runtime_core::clock::{self, Nanos};
 use runtime_core::op::Token;
-use runtime_core::reactor::{Reactor, Wait};
-use runtime_core::sys;
+use runtime_core::reactor::Wait;
 
 use crate::UringReactor;
+use crate::work::Work;
 
 /// How long an end can go unnoticed.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -28,52 +27,50 @@ const BATCH: usize = 64;
 
 /// Receives that may have missed the end of their stream.
 #[derive(Debug, Default)]
-pub(crate) struct Suspects {
-    tokens: Vec<Token>,
+pub(crate) struct MissedEnds {
+    watched: Vec<Token>,
     due: Nanos,
 }
 
-impl Suspects {
-    pub(crate) fn add(&mut self, token: Token) {
-        if self.tokens.is_empty() {
-            self.due = sys::now().saturating_add(PERIOD);
+impl MissedEnds {
+    pub(crate) fn watch(&mut self, token: Token) {
+        if self.watched.is_empty() {
+            self.due = clock::monotonic().saturating_add(PERIOD);
         }
-        self.tokens.push(token);
+        self.watched.push(token);
     }
 
-    /// When to look; `None` if there is no suspicion.
-    fn due(&self) -> Option<Nanos> {
-        (!self.tokens.is_empty()).then_some(self.due)
+    /// How long nobody need look.
+    pub(crate) fn wait(&self) -> Wait {
+        if self.watched.is_empty() { Wait::Forever } else { Wait::Until(self.due) }
+    }
+
+    fn is_due(&self) -> bool {
+        !self.watched.is_empty() && self.due <= clock::monotonic()
     }
 }
 
 impl UringReactor {
     /// Receives whose stream has ended, though the kernel has not said so, go on with single shots.
-    pub(crate) fn look_for_ends(&mut self) {
-        if self.suspects.due().is_none_or(|due| self.now() < due) {
+    pub(crate) fn look_for_missed_ends(&mut self) {
+        if !self.missed_ends.is_due() {
             return;
         }
-        while !self.suspects.tokens.is_empty() {
-            let rest = self.suspects.tokens.len().saturating_sub(BATCH);
+        while !self.missed_ends.watched.is_empty() {
+            let rest = self.missed_ends.watched.len().saturating_sub(BATCH);
             let mut sockets = [None; BATCH];
-            for (place, token) in sockets.iter_mut().zip(self.suspects.tokens.drain(rest..)) {
+            for (place, token) in sockets.iter_mut().zip(self.missed_ends.watched.drain(rest..)) {
                 let Some(flight) = self.flights.get_mut(token) else { continue };
-                flight.suspect = false;
-                *place = flight.multishot_receive().map(|fd| (token, fd));
+                if let Work::Receive(receive) = &mut flight.work {
+                    receive.watched = false;
+                }
+                let socket = flight.multishot_receive().and_then(|fd| self.table.get(fd).ok());
+                *place = socket.map(|socket| (token, socket.as_raw_fd()));
             }
             for token in ended(&sockets) {
                 self.flights.get_mut(token).expect("it was just there").fallback = true;
                 self.recall(token);
             }
-        }
-    }
-
-    /// The time until which to wait.
-    pub(crate) fn no_later_than_suspicion(&self, wait: Wait) -> Wait {
-        match (self.suspects.due(), wait) {
-            (Some(due), Wait::Until(deadline)) => Wait::Until(due.min(deadline)),
-            (Some(due), Wait::Forever) => Wait::Until(due),
-            _ => wait,
         }
     }
 }
