@@ -180,3 +180,27 @@ fn who_gives_up_in_the_handshake_makes_room() {
     assert_eq!(net.remote(net.accept(listener).unwrap()), Ok(net.local(patient)));
     assert_eq!(net.accept(listener), Err(Errno::EAGAIN));
 }
+
+#[test]
+fn an_answer_that_comes_too_late_concerns_nobody() {
+    for is_accepted in [true, false] {
+        let net = Net::new();
+        let (busy, busy_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &busy_addr).unwrap();
+        let socket = net.socket();
+        assert_eq!(net.connect(socket, &busy_addr), Err(Errno::EAGAIN));
+        net.0.advance_to(Nanos(131_000_000_000));
+        let (other, other_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &other_addr).unwrap();
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::ETIMEDOUT), "of the attempt before");
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+        if is_accepted {
+            net.accept(busy).unwrap();
+        } else {
+            net.close(busy);
+        }
+        net.accept(other).unwrap();
+        let server = net.accept(other).unwrap();
+        assert_eq!((net.remote(server), net.remote(socket)), (Ok(net.local(socket)), Ok(other_addr)));
+    }
+}
