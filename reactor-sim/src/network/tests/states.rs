@@ -204,3 +204,20 @@ fn an_answer_that_comes_too_late_concerns_nobody() {
         assert_eq!((net.remote(server), net.remote(socket)), (Ok(net.local(socket)), Ok(other_addr)));
     }
 }
+
+#[test]
+fn a_reset_of_another_connection_concerns_nobody() {
+    let net = Net(Network::builder().latency(Duration::from_nanos(10)).build());
+    let [(former, former_addr), (other, other_addr)] = [(); 2].map(|()| net.listener(LOCALHOST, 1));
+    let socket = net.socket();
+    assert_eq!(net.connect(socket, &former_addr), Err(Errno::EAGAIN));
+    net.shutdown(socket, Shutdown::Both).unwrap();
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::ECONNRESET), "of the attempt before");
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+    net.0.advance_to(Nanos(15));
+    // It had taken the first attempt for one that goes on.
+    net.close(former);
+    net.0.advance_to(Nanos(30));
+    let server = net.accept(other).unwrap();
+    assert_eq!((net.remote(socket), net.remote(server)), (Ok(other_addr), Ok(net.local(socket))));
+}
