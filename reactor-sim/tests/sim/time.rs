@@ -65,6 +65,17 @@ fn another_thread_ends_a_wait_that_has_no_other_end() {
 }
 
 #[test]
+fn the_clock_waits_for_a_node_that_another_thread_has_woken() {
+    let network = Network::new();
+    let mut nodes = [(); 2].map(|()| Node::new(&network));
+    let unparker = nodes[0].reactor.unparker().unwrap();
+    nodes[0].turn(Wait::Forever);
+    unparker.unpark();
+    nodes[1].turn(Wait::Until(Nanos(7)));
+    assert_eq!(network.now(), Nanos(0));
+}
+
+#[test]
 fn the_clock_stands_still_while_a_call_is_made() {
     let network = Network::new();
     let mut node = Node::new(&network);
@@ -80,6 +91,18 @@ fn the_clock_stands_still_while_a_call_is_made() {
     assert_eq!(network.now(), Nanos(0));
     node.turn(Wait::Until(Nanos(7)));
     assert_eq!(network.now(), Nanos(7));
+}
+
+#[test]
+fn a_host_that_waits_hears_of_the_end_of_a_call() {
+    let network = Network::new();
+    let mut node = Node::new(&network);
+    node.stage("job", job(|| ()));
+    node.turn(Wait::No);
+    while node.reactor.idle(&node.pool) != Wait::No {
+        network.wait(Wait::Until(Nanos(7))).unwrap();
+    }
+    assert_eq!((node.turn(Wait::No), network.now()), (vec!["job: done".to_owned()], Nanos(0)));
 }
 
 #[test]

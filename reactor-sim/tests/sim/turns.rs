@@ -65,6 +65,7 @@ fn the_seed_decides_the_order_and_the_pieces_if_that_is_wanted() {
     let runs: Vec<_> = (0..20).map(shuffled).collect();
     assert_eq!(runs, (0..20).map(shuffled).collect::<Vec<_>>(), "the same again");
     assert!(runs.iter().any(|run| run != &runs[0]));
+    assert!(runs.iter().all(|run| run.len() >= 3) && runs.iter().any(|run| run.len() > 6));
     assert!(["a", "b", "c"].iter().all(|&name| runs.iter().any(|run| run[0].starts_with(name))));
     for run in runs {
         for name in ["a: ", "b: ", "c: "] {
@@ -96,6 +97,21 @@ fn a_turn_receives_some_bytes_and_the_next_one_the_rest() {
     }
     let names = |lines: Vec<String>| lines.iter().map(|line| line[..1].to_owned()).collect::<String>();
     assert_eq!([(); 3].map(|()| names(node.turn(Wait::No))), ["abc", "d", ""]);
+}
+
+#[test]
+fn who_lacks_a_chunk_comes_first_when_there_is_one() {
+    let network = Network::new();
+    let mut node = Node::with_pool(&network, Pool::new(1, 2).unwrap());
+    let mut pairs = connections(&network, &mut node, &["a", "b", "c"]);
+    for (_, peer) in &mut pairs {
+        peer.write_all(b"1234").unwrap();
+    }
+    let lines = [(); 6].map(|()| node.turn(Wait::No).concat());
+    assert_eq!(
+        lines,
+        ["a: 12, more", "b: 12, more", "c: 12, more", "a: 34, more", "b: 34, more", "c: 34, more"]
+    );
 }
 
 #[test]

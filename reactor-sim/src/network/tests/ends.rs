@@ -109,6 +109,18 @@ fn all_that_was_written_is_sent_after_a_close() {
 }
 
 #[test]
+fn bytes_for_somebody_who_has_closed_end_what_was_left_to_send() {
+    let net = Net::new();
+    let (client, server) = net.pair();
+    net.send(server, &[b'x'; 200_000]).unwrap();
+    net.close(server);
+    assert_eq!(net.send(client, b"stop"), Ok(4));
+    let received = (0..).take_while(|_| net.recv(client).is_ok()).count();
+    assert_eq!(received, 65_540 / 10, "what had arrived");
+    assert_eq!((net.recv(client), net.send(client, b"x")), (some(""), Err(Errno::EPIPE)));
+}
+
+#[test]
 fn buffers_are_as_large_as_was_asked_for() {
     let net = Net::new();
     let (listener, addr) = net.listener(LOCALHOST, 1);

@@ -66,6 +66,7 @@ fn a_connection() {
     assert_eq!(net.send(client, b""), Ok(0));
     assert_eq!(net.send(client, b"hello"), Ok(5));
     assert_eq!((net.recv(server), net.recv(server)), (some("hello"), Err(Errno::EAGAIN)));
+    assert_eq!(net.0.next_event(), None, "nothing is under way");
 }
 
 #[test]
@@ -117,12 +118,13 @@ fn an_attempt_that_is_given_up() {
 fn who_has_given_up_is_not_accepted() {
     let net = Net::new();
     let (listener, addr) = net.listener(LOCALHOST, 0);
-    let sockets = [(); 3].map(|()| net.socket());
-    let connects = sockets.map(|socket| net.connect(socket, &addr));
-    assert_eq!(connects, [Ok(()), Err(Errno::EAGAIN), Err(Errno::EAGAIN)]);
+    let sockets = [(); 4].map(|()| net.socket());
+    let connects = sockets.map(|socket| net.connect(socket, &addr).is_ok());
+    assert_eq!(connects, [true, false, false, false]);
     net.close(sockets[1]);
+    net.shutdown(sockets[2], Shutdown::Both).unwrap();
     net.accept(listener).unwrap();
-    assert_eq!(net.remote(net.accept(listener).unwrap()), Ok(net.local(sockets[2])));
+    assert_eq!(net.remote(net.accept(listener).unwrap()), Ok(net.local(sockets[3])));
     assert_eq!(net.accept(listener), Err(Errno::EAGAIN));
 }
 
@@ -134,6 +136,10 @@ fn nobody_listens() {
         let socket = net.socket();
         assert_eq!(net.connect(socket, to), Err(Errno::ECONNREFUSED), "{to}");
         assert_eq!((net.recv(socket), net.send(socket, b"x")), (Err(Errno::ENOTCONN), Err(Errno::EPIPE)));
+    }
+    // As often as there are ports.
+    for _ in 32_768..=60_999 {
+        assert_eq!(net.connect(net.socket(), "127.0.0.1:1"), Err(Errno::ECONNREFUSED));
     }
 }
 
@@ -156,4 +162,62 @@ fn everything_takes_the_latency() {
     assert_eq!([net.recv(server), net.recv(server)], [some("hello"), some("")]);
     assert_eq!(net.connect(net.socket(), "127.0.0.1:1"), Err(Errno::EAGAIN));
     assert_eq!(net.0.next_event(), Some(Nanos(40)));
+}
+
+#[test]
+fn who_gives_up_in_the_handshake_makes_room() {
+    let net = Net(Network::builder().latency(Duration::from_nanos(10)).build());
+    let (listener, addr) = net.listener(LOCALHOST, 0);
+    let (hasty, patient) = (net.socket(), net.socket());
+    for socket in [hasty, patient] {
+        assert_eq!(net.connect(socket, &addr), Err(Errno::EAGAIN));
+    }
+    net.close(hasty);
+    // Asked, answered, and told that nobody is there: then it is the turn of the other.
+    net.0.advance_to(Nanos(30));
+    assert_eq!(net.0.with(|state| state.connected(patient)), Err(Errno::EAGAIN));
+    net.0.advance_to(Nanos(50));
+    assert_eq!(net.remote(net.accept(listener).unwrap()), Ok(net.local(patient)));
+    assert_eq!(net.accept(listener), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn an_answer_that_comes_too_late_concerns_nobody() {
+    for is_accepted in [true, false] {
+        let net = Net::new();
+        let (busy, busy_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &busy_addr).unwrap();
+        let socket = net.socket();
+        assert_eq!(net.connect(socket, &busy_addr), Err(Errno::EAGAIN));
+        net.0.advance_to(Nanos(131_000_000_000));
+        let (other, other_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &other_addr).unwrap();
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::ETIMEDOUT), "of the attempt before");
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+        if is_accepted {
+            net.accept(busy).unwrap();
+        } else {
+            net.close(busy);
+        }
+        net.accept(other).unwrap();
+        let server = net.accept(other).unwrap();
+        assert_eq!((net.remote(server), net.remote(socket)), (Ok(net.local(socket)), Ok(other_addr)));
+    }
+}
+
+#[test]
+fn a_reset_of_another_connection_concerns_nobody() {
+    let net = Net(Network::builder().latency(Duration::from_nanos(10)).build());
+    let [(former, former_addr), (other, other_addr)] = [(); 2].map(|()| net.listener(LOCALHOST, 1));
+    let socket = net.socket();
+    assert_eq!(net.connect(socket, &former_addr), Err(Errno::EAGAIN));
+    net.shutdown(socket, Shutdown::Both).unwrap();
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::ECONNRESET), "of the attempt before");
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+    net.0.advance_to(Nanos(15));
+    // It had taken the first attempt for one that goes on.
+    net.close(former);
+    net.0.advance_to(Nanos(30));
+    let server = net.accept(other).unwrap();
+    assert_eq!((net.remote(socket), net.remote(server)), (Ok(other_addr), Ok(net.local(socket))));
 }
