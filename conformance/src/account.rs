@@ -75,7 +75,7 @@ impl Account {
             Op::Receive { fd } => (Some(*fd), Owes::Bytes),
             Op::Send { fd, data } => (Some(*fd), Owes::Sent(Lent::new(data))),
             Op::Writable { fd } | Op::Connect { fd, .. } | Op::Close { fd } => (Some(*fd), Owes::Done),
-            Op::Call(call) => match &**call {
+            Op::Call(call) => match call {
                 Call::Resolve { .. } => (None, Owes::Addresses),
                 Call::Open { .. } => (None, Owes::File),
                 Call::Stat { .. } => (None, Owes::Metadata),

@@ -41,7 +41,7 @@ impl UringReactor {
                 Ok(addr) => Work::Connect { fd, addr: Box::new(addr) },
                 Err(error) => failed(error.into()),
             },
-            Op::Call(call) => match self.prepare(token, *call) {
+            Op::Call(call) => match self.prepare(token, call) {
                 Ok(Some(work)) => work,
                 Ok(None) => return,
                 Err((errno, call)) => Work::failed(call::refused(call, token, errno)),

@@ -31,7 +31,7 @@ fn descriptors_return_to_the_baseline() {
         }
     }
     // Opened in the turn, or when the reactor is dropped.
-    ops.push(Op::Call(Box::new(Call::Open { path: "/dev/null".into() })));
+    ops.push(Op::Call(Call::Open { path: "/dev/null".into() }));
     let mut staged = (0..).zip(ops).map(|(at, op)| (Token::new(at, 1), op)).collect();
     let (mut done, mut sent) = (VecDeque::new(), VecDeque::new());
     let pool = Pool::new(16, 1024).expect("a pool");

@@ -86,7 +86,7 @@ impl Request for Open {
     type Output = io::Result<Descriptor>;
 
     fn op(self) -> Op {
-        Op::Call(Box::new(Call::Open { path: self.path }))
+        Op::Call(Call::Open { path: self.path })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {
@@ -105,7 +105,7 @@ impl Request for StatPath {
     type Output = io::Result<Stat>;
 
     fn op(self) -> Op {
-        Op::Call(Box::new(Call::Stat { path: self.path }))
+        Op::Call(Call::Stat { path: self.path })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {
@@ -127,7 +127,7 @@ impl Request for ReadAt {
 
     fn op(self) -> Op {
         let Self { fd, offset, bytes } = self;
-        Op::Call(Box::new(Call::ReadAt { fd, offset, bytes }))
+        Op::Call(Call::ReadAt { fd, offset, bytes })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, data: Option<Data>) -> Self::Output {

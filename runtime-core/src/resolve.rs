@@ -36,7 +36,7 @@ impl Request for Resolve {
 
     fn op(self) -> Op {
         let Self { host, port } = self;
-        Op::Call(Box::new(Call::Resolve { host, port }))
+        Op::Call(Call::Resolve { host, port })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {

@@ -156,9 +156,9 @@ fn a_read_that_goes_on_after_its_cancel_keeps_its_bytes() {
 fn read(account: &mut Account) -> (Token, Vec<u8>) {
     let mut bytes = Vec::with_capacity(100);
     bytes.extend_from_slice(b"these");
-    let op = Op::Call(Box::new(Call::ReadAt { fd: FD, offset: 0, bytes }));
+    let op = Op::Call(Call::ReadAt { fd: FD, offset: 0, bytes });
     let token = account.issue(&op);
     let Op::Call(call) = op else { unreachable!() };
-    let Call::ReadAt { bytes, .. } = *call else { unreachable!() };
+    let Call::ReadAt { bytes, .. } = call else { unreachable!() };
     (token, bytes)
 }

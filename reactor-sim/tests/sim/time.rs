@@ -17,7 +17,7 @@ const NOTHING: [&str; 0] = [];
 const YEAR: Nanos = Nanos(365 * 24 * 60 * 60 * 1_000_000_000);
 
 fn job(f: impl FnOnce() + Send + 'static) -> Op {
-    Op::Call(Box::new(Call::Run(Job::new(f))))
+    Op::Call(Call::Run(Job::new(f)))
 }
 
 #[test]

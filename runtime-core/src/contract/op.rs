@@ -54,7 +54,7 @@ pub enum Op {
     ///
     /// A cancelled call that has not begun is not made. One that has begun goes on if nothing can stop it; its
     /// operation ends nevertheless, and whatever it brings then is dropped.
-    Call(Box<Call>),
+    Call(Call),
     /// Close a descriptor: [`Outcome::Done`]. The name is stale from then on. Operations that still wait on it end with
     /// `ECANCELED`.
     Close {
