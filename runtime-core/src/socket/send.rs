@@ -47,8 +47,8 @@ enum State {
 
 struct Told {
     write: Token,
-    /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
-    left: Result<Option<Box<Vec<u8>>>, Errno>,
+    /// None if it was written whole. They are in no buffer of the pool, which others need.
+    left: Result<Vec<u8>, Errno>,
 }
 
 /// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
@@ -121,11 +121,9 @@ pub(super) fn sent(
     let is_awaited = matches!(outgoing.state, State::Staged(_));
     outgoing.state = State::Idle;
     if is_awaited {
-        let left = count.map(|count| {
-            data.get(count..).filter(|rest| !rest.is_empty()).map(|rest| Box::new(rest.to_vec()))
-        });
+        let left = count.map(|count| data.get(count..).unwrap_or_default().to_vec());
         // Should this fail, the next attempt will say why.
-        if let Ok(Some(_)) = left
+        if left.as_ref().is_ok_and(|rest| !rest.is_empty())
             && let Ok(token) = io.await_room()
         {
             outgoing.state = State::Full(token);
@@ -208,10 +206,9 @@ impl StreamIo {
     #[inline]
     pub(super) fn take_staged(&self, write: Token) -> io::Result<Staged> {
         let mut outgoing = self.outgoing.borrow_mut();
-        match outgoing.take_told(write) {
-            None => Ok(Staged::Pending),
-            Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(*rest))),
-        }
+        let Some(told) = outgoing.take_told(write) else { return Ok(Staged::Pending) };
+        let rest = told.left?;
+        Ok(if rest.is_empty() { Staged::Whole } else { Staged::Rest(rest) })
     }
 
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.
