@@ -3,9 +3,10 @@
 //! What they do to their process, they do to one of their own.
 
 use std::env;
-use std::fs::File;
+use std::fs::{self, File};
 use std::future::pending;
 use std::net::TcpListener as StdListener;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -27,6 +28,7 @@ trials!(
     receive_buffers_that_cannot_be,
     receive_buffers_beyond_a_limit_of_memory,
     a_panic_of_a_runtime_that_is_gone,
+    descriptors_lent_by_sockets_whose_runtime_ends,
 );
 
 /// Set in the process that a trial has of its own.
@@ -215,4 +217,18 @@ fn a_panic_of_a_runtime_that_is_gone(env: &Env) {
     if let Some(said) = said {
         assert!(said.contains("panicked, and nobody has its handle: of the first"), "{said}");
     }
+}
+
+/// What is borrowed from a socket is the socket's for as long, whatever becomes of the runtime.
+fn descriptors_lent_by_sockets_whose_runtime_ends(env: &Env) {
+    let name = |fd: BorrowedFd<'_>| fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).expect("open");
+    let runtime = env.runtime();
+    let (near, far) = runtime.block_on(pair());
+    let lent = near.as_fd();
+    let before = name(lent);
+    drop(runtime);
+    // These take whatever numbers are free.
+    let _others: Vec<_> = (0..100).map(|_| File::open("/dev/null").expect("a descriptor")).collect();
+    assert_eq!(name(lent), before);
+    assert!(name(far.as_fd()).to_string_lossy().starts_with("socket:"), "lent for the first time");
 }

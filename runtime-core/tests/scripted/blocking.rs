@@ -86,16 +86,16 @@ fn run(fate: Fate, [before, called, dropped]: [Act; 3]) {
     let guard = Guard { handle: Arc::clone(&handle), act: dropped, drops: Arc::clone(&drops) };
     let count = Arc::clone(&calls);
     let spawned = runtime.block_on(async {
-        spawn_blocking(move || {
+        Some(spawn_blocking(move || {
             count.fetch_add(1, Ordering::Relaxed);
             act(&guard.handle, called);
             if fate == Fate::Panics {
                 std::panic::resume_unwind(Box::new("a panic of the closure"));
             }
             7
-        })
+        }))
     });
-    *handle.lock().unwrap() = Some(spawned);
+    *handle.lock().unwrap() = spawned;
     act(&handle, before);
     let mut runtime = Some(runtime);
     match fate {

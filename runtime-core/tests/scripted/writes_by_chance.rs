@@ -49,7 +49,7 @@ async fn write(stream: Stream, seed: u64, written: Rc<RefCell<Vec<Written>>>) {
             }
         };
         let mut write = pin!(write);
-        let mut polls = if seed % 3 == 0 { u64::MAX } else { 1 + seed % 5 };
+        let mut polls = if seed.is_multiple_of(3) { u64::MAX } else { 1 + seed % 5 };
         let result = std::future::poll_fn(|cx| match write.as_mut().poll(cx) {
             Poll::Ready(result) => Poll::Ready(Some(result)),
             Poll::Pending if polls == 0 => Poll::Ready(None),
