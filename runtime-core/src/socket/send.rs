@@ -48,8 +48,8 @@ enum State {
 
 struct Told {
     write: Token,
-    /// Without the bytes if it was written whole. They are in no buffer of the pool, which others need.
-    left: Result<Option<Box<[u8]>>, Errno>,
+    /// None if it was written whole. They are in no buffer of the pool, which others need.
+    left: Result<Box<[u8]>, Errno>,
 }
 
 /// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
@@ -121,9 +121,9 @@ pub(super) fn sent<S: Sender>(
     let is_awaited = matches!(outgoing.state, State::Staged(_));
     outgoing.state = State::Idle;
     if is_awaited {
-        let left = count.map(|count| data.get(count..).filter(|rest| !rest.is_empty()).map(Box::from));
+        let left = count.map(|count| Box::from(data.get(count..).unwrap_or_default()));
         // Should this fail, the next attempt will say why.
-        if let Ok(Some(_)) = left
+        if left.as_ref().is_ok_and(|rest: &Box<[u8]>| !rest.is_empty())
             && let Ok(token) = sender.await_room()
         {
             outgoing.state = State::Full(token);
@@ -209,10 +209,9 @@ pub(super) trait Sender: Shared {
     #[inline]
     fn take_staged(&self, write: Token) -> io::Result<Staged> {
         let mut outgoing = self.outgoing().borrow_mut();
-        match outgoing.take_told(write) {
-            None => Ok(Staged::Pending),
-            Some(told) => Ok(told.left?.map_or(Staged::Whole, |rest| Staged::Rest(rest.into_vec()))),
-        }
+        let Some(told) = outgoing.take_told(write) else { return Ok(Staged::Pending) };
+        let rest = told.left?;
+        Ok(if rest.is_empty() { Staged::Whole } else { Staged::Rest(rest.into_vec()) })
     }
 
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.

@@ -1,5 +1,6 @@
 //! The loop, over a reactor that the test plays: nothing here touches a kernel.
 
+mod blocking;
 mod ends;
 mod faults;
 mod guests;
@@ -9,3 +10,4 @@ mod script;
 mod steps;
 mod support;
 mod writes;
+mod writes_by_chance;

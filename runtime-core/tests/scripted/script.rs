@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use runtime_core::address::{Family, Kind, SockAddr};
+use runtime_core::call::Call;
 use runtime_core::clock::Nanos;
 use runtime_core::data::Data;
 use runtime_core::errno::Errno;
@@ -35,6 +36,8 @@ struct State {
     manners: Cell<Manners>,
     /// No attempt to write finds room.
     is_full: Cell<bool>,
+    /// What was written.
+    wire: RefCell<Vec<u8>>,
     /// Open or not, by number.
     descriptors: RefCell<Vec<bool>>,
     pool: RefCell<Option<Rc<Pool>>>,
@@ -189,6 +192,53 @@ impl Script {
         queue.borrow_mut().push_back(Completion { token, result, more: false, data: op.into_data() });
     }
 
+    /// What was written, of staged writes and of attempts.
+    pub fn wire(&self) -> Vec<u8> {
+        self.0.wire.borrow().clone()
+    }
+
+    /// Has the next turn report that so many bytes of the first staged write were written, at most, if there is one.
+    pub fn take_of_send(&self, count: usize) {
+        self.end_send(|data| {
+            let taken = &data[..count.min(data.len())];
+            self.0.wire.borrow_mut().extend_from_slice(taken);
+            Ok(Outcome::Count(taken.len()))
+        });
+    }
+
+    /// Has the next turn report that the first staged write failed, if there is one.
+    pub fn fail_send(&self, errno: Errno) {
+        self.end_send(|_| Err(errno));
+    }
+
+    /// Has the next turn report that there is room, if somebody waits for that.
+    pub fn make_room(&self) {
+        let under_way = self.0.under_way.borrow();
+        let waiting =
+            under_way.iter().find(|(_, op)| matches!(op, Op::Writable { .. })).map(|(token, _)| *token);
+        drop(under_way);
+        if let Some(token) = waiting {
+            self.take(token);
+            self.report(Completion::last(token, Ok(Outcome::Done)));
+        }
+    }
+
+    fn end_send(&self, result: impl FnOnce(&Data) -> Result<Outcome, Errno>) {
+        let mut under_way = self.0.under_way.borrow_mut();
+        let Some(place) = under_way.iter().position(|(_, op)| matches!(op, Op::Send { .. })) else { return };
+        let (token, Op::Send { data, .. }) = under_way.remove(place) else { unreachable!("it is a send") };
+        self.0.sent.borrow_mut().push_back(Completion::last_with(token, result(&data), data));
+    }
+
+    /// Calls the closure that is under way, as a thread would, and has the next turn report that.
+    pub fn run_job(&self) {
+        let token = self.token("blocking work");
+        let Some(Op::Call(call)) = self.take(token) else { panic!("it is no call") };
+        let Call::Run(job) = *call else { panic!("it is no closure") };
+        job.run(&|| ());
+        self.report(Completion::last(token, Ok(Outcome::Done)));
+    }
+
     /// Has the next turn report something.
     pub fn report(&self, completion: Completion) {
         self.0.done.borrow_mut().push_back(completion);
@@ -295,6 +345,7 @@ impl Reactor for ScriptedReactor {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         self.0.log(format!("attempt {}", bytes.escape_ascii()));
+        self.0.0.wire.borrow_mut().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
