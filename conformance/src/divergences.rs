@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::registry::{self, BACKENDS, Module};
+use crate::registry::{self, BACKENDS, Difference, Module};
 
 /// If it is set, tests write the file rather than compare it.
 const UPDATE: &str = "UPDATE_DIVERGENCES";
@@ -18,24 +18,16 @@ some of them skip and what they do differently. The suite writes it: the trials 
 ";
 
 /// What a suite contributes to the file.
-pub(crate) struct Section<'a, E: 'static> {
+pub(crate) struct Section<E: 'static> {
     /// Of trials of what.
     pub(crate) title: &'static str,
     /// What the test that compares it must be built with, as arguments of cargo.
     pub(crate) features: &'static str,
     pub(crate) modules: &'static [Module<E>],
-    pub(crate) differences: &'a [Difference],
+    pub(crate) differences: &'static [Difference],
 }
 
-/// Something that one backend does differently, and that a trial allows it.
-pub(crate) struct Difference {
-    /// By module and name.
-    pub(crate) trial: &'static str,
-    pub(crate) backend: &'static str,
-    pub(crate) what: &'static str,
-}
-
-impl<E> Section<'_, E> {
+impl<E> Section<E> {
     /// Compares the file with what the suite says, or writes it.
     ///
     /// # Panics

@@ -105,6 +105,14 @@ pub(crate) struct Trial<E: 'static> {
     pub(crate) needs: Option<Kernel>,
 }
 
+/// Something that one backend does differently, and that a trial allows it.
+pub(crate) struct Difference {
+    /// By module and name.
+    pub(crate) trial: &'static str,
+    pub(crate) backend: &'static str,
+    pub(crate) what: &'static str,
+}
+
 /// A file of trials.
 pub(crate) struct Module<E: 'static> {
     pub(crate) name: &'static str,
@@ -219,29 +227,38 @@ mod tests {
 
     struct Env;
 
-    fn one(_: &Env) {}
+    const MODULES: &[Module<Env>] = &[module!(list(outer))];
 
-    const TRIALS: &[Trial<Env>] = &[
-        Trial { name: "everywhere", body: one, needs: None },
-        Trial { name: "with_files", body: one, needs: Some(Kernel::Files) },
-    ];
-    const MODULES: &[Module<Env>] = &[Module {
-        name: "outer",
-        trials: TRIALS,
-        modules: &[Module { name: "inner", trials: TRIALS, modules: &[] }],
-    }];
+    mod outer {
+        use super::Env;
+
+        trials![everywhere, with_files: Files];
+
+        pub(super) const MODULES: &[crate::registry::Module<Env>] = &[module!(list inner)];
+
+        fn everywhere(_: &Env) {}
+
+        fn with_files(_: &Env) {}
+
+        mod inner {
+            use super::Env;
+
+            trials![inside];
+
+            fn inside(_: &Env) {}
+        }
+    }
 
     #[test]
     fn trials_are_named_by_their_modules() {
-        let mut names = Vec::new();
-        for_each(MODULES, &mut |path, _| names.push(path.to_owned()));
+        let mut trials = Vec::new();
+        for_each(MODULES, &mut |path, trial| trials.push((path.to_owned(), trial.needs)));
         let expected = [
-            "outer::everywhere",
-            "outer::with_files",
-            "outer::inner::everywhere",
-            "outer::inner::with_files",
+            ("outer::everywhere".to_owned(), None),
+            ("outer::with_files".to_owned(), Some(Kernel::Files)),
+            ("outer::inner::inside".to_owned(), None),
         ];
-        assert_eq!(names, expected);
+        assert_eq!(trials, expected);
     }
 
     #[test]

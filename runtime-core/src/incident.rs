@@ -92,8 +92,10 @@ pub(crate) fn remove_hook(runtime: Serial) {
         let place = hooks.iter().position(|(serial, _)| *serial == runtime)?;
         Some(hooks.swap_remove(place))
     });
-    // A user's value: dropped with nothing borrowed.
-    drop(removed);
+    // A user's value: dropped with nothing borrowed, whatever that does.
+    if let Err(payload) = contain(|| drop(removed)) {
+        forget_payload(payload);
+    }
 }
 
 /// Says which runtime runs on this thread. Returns which one did before.
@@ -127,7 +129,8 @@ fn hook_of(runtime: Serial) -> Option<Option<Hook>> {
 
 fn report_to(hook: Option<Hook>, incident: &Incident<'_>) {
     let within_hook = IN_HOOK.replace(true);
-    let told = contain(|| match &hook {
+    // This may be its last owner, so it is dropped in there, too.
+    let told = contain(|| match hook {
         Some(hook) if !within_hook => hook(incident),
         _ => say(format_args!("{incident}")),
     });

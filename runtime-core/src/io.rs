@@ -11,7 +11,8 @@ use std::sync::Arc;
 use crate::address::{Family, Kind, SockAddr};
 use crate::arena::Arena;
 use crate::clock::Nanos;
-use crate::op::{Attempt, Completion, Control, End, Fd, Op, SocketOption, Token};
+use crate::contain::{self, contain};
+use crate::op::{Completion, Control, End, Fd, Op, SocketOption, Token};
 use crate::operations::{Completer, Operations, Role};
 use crate::pool::Pool;
 use crate::process::{self, Process};
@@ -160,6 +161,10 @@ impl Io {
     /// # Errors
     ///
     /// If the reactor cannot go on.
+    ///
+    /// # Panics
+    ///
+    /// In a child that `fork` made; with what the reactor panics.
     pub(crate) fn perform(&self, wait: Wait) -> io::Result<()> {
         self.process.assert_current();
         let mut staged = self.operations.staged().borrow_mut();
@@ -170,7 +175,10 @@ impl Io {
             sent: &mut sent,
             pool: &self.pool,
             wait,
-        })
+        })?;
+        // Whoever turns until nothing is staged would do so for ever.
+        assert!(staged.is_empty(), "the reactor left staged operations where they were");
+        Ok(())
     }
 
     #[inline]
@@ -189,9 +197,15 @@ impl Io {
     pub(crate) fn flush(self: &Rc<Self>) {
         let may_turn = !self.turning.get() && self.process.is_current();
         while may_turn && !self.operations.staged().borrow().is_empty() {
-            if self.turn(Wait::No).is_err() {
+            // Drops call this, so a reactor that panics must not unwind from here: two such drops end the process.
+            match contain(|| self.turn(Wait::No)) {
+                Ok(Ok(())) => {}
                 // The next step will say so.
-                break;
+                Ok(Err(_)) => break,
+                Err(payload) => {
+                    contain::report("the reactor", payload);
+                    break;
+                }
             }
         }
     }
@@ -317,12 +331,6 @@ impl Descriptor {
     #[inline]
     pub(crate) fn io(&self) -> &Rc<Io> {
         &self.io
-    }
-
-    /// Tries something at once.
-    #[inline]
-    pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> io::Result<usize> {
-        self.io.with_reactor(|reactor| reactor.attempt(self.fd, attempt))
     }
 
     /// A request that answers at once.

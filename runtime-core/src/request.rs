@@ -76,14 +76,15 @@ impl<R: Request> Future for InFlight<R> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<R::Output> {
         if let State::Started { awaits, reply, .. } = &self.state {
+            // Cloned before anything is looked at: it may be a user's own, whose code brings the result about.
+            let waker = cx.waker().clone();
             let Some(Completion { result, data, .. }) = reply.completion.take() else {
-                // Cloned and dropped with nothing borrowed: it may be a user's own.
-                let waker = cx.waker().clone();
                 let replaced = reply.waiter.replace(Some(waker));
                 drop(replaced);
                 note(*awaits);
                 return Poll::Pending;
             };
+            drop_contained(waker);
             self.state = State::Over;
             return Poll::Ready(R::finish(result.map_err(io::Error::from), data));
         }

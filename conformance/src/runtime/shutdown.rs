@@ -13,7 +13,8 @@ use carhop::time::sleep;
 use carhop::{JoinHandle, Runtime, spawn, yield_now};
 
 use super::support::{
-    Count, OnDrop, Trace, connection, fill, limit_send_buffer, listener, pair, panic_of, panic_quietly, promptly, short_of_room,
+    Count, OnDrop, Trace, connection, fill, limit_send_buffer, listener, pair, panic_of, panic_quietly,
+    promptly, short_of_room,
 };
 use super::{Env, trials};
 

@@ -114,7 +114,7 @@ impl State {
         };
         let deadline = self.clock.now().saturating_add(CONNECT_TIMEOUT);
         let gives_up = self.clock.schedule(deadline, Event::GiveUp(id));
-        self.get(id).role = Role::Connecting(Attempt { local, remote, window, gives_up });
+        self.get(id).role = Role::Connecting(Attempt { local, remote, gives_up });
         self.transmit(Event::Syn(Syn { client: id, from: local, to: remote, window }));
         Ok(())
     }

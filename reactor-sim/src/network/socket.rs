@@ -56,8 +56,6 @@ pub(crate) enum Role {
 pub(crate) struct Attempt {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// What the other end was promised.
-    pub(crate) window: usize,
     /// When to ask no longer.
     pub(crate) gives_up: Key,
 }

@@ -160,7 +160,7 @@ fn names_are_those_of_the_network() {
     let mut node = Node::new(&network);
     for (name, host) in [("db", "db"), ("self", "localhost"), ("ip", "192.0.2.1"), ("nobody", "web")] {
         let call = runtime_core::call::Call::Resolve { host: host.into(), port: 80 };
-        node.stage(name, Op::Call(Box::new(call)));
+        node.stage(name, Op::Call(call));
     }
     let expected = [
         "db: 10.0.0.1:80 [fd00::1]:80",

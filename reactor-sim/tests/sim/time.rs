@@ -17,7 +17,7 @@ const NOTHING: [&str; 0] = [];
 const YEAR: Nanos = Nanos(365 * 24 * 60 * 60 * 1_000_000_000);
 
 fn job(f: impl FnOnce() + Send + 'static) -> Op {
-    Op::Call(Box::new(Call::Run(Job::new(f))))
+    Op::Call(Call::Run(Job::new(f)))
 }
 
 #[test]
@@ -91,6 +91,18 @@ fn the_clock_stands_still_while_a_call_is_made() {
     assert_eq!(network.now(), Nanos(0));
     node.turn(Wait::Until(Nanos(7)));
     assert_eq!(network.now(), Nanos(7));
+}
+
+#[test]
+fn a_host_that_waits_hears_of_the_end_of_a_call() {
+    let network = Network::new();
+    let mut node = Node::new(&network);
+    node.stage("job", job(|| ()));
+    node.turn(Wait::No);
+    while node.reactor.idle(&node.pool) != Wait::No {
+        network.wait(Wait::Until(Nanos(7))).unwrap();
+    }
+    assert_eq!((node.turn(Wait::No), network.now()), (vec!["job: done".to_owned()], Nanos(0)));
 }
 
 #[test]

@@ -142,8 +142,8 @@ fn what_the_network_has_not_is_said_in_words() {
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().starts_with("the simulated network "), "{error}");
     }
-    node.stage("open", Op::Call(Box::new(Call::Open { path: "/dev/null".into() })));
-    node.stage("stat", Op::Call(Box::new(Call::Stat { path: "/dev/null".into() })));
+    node.stage("open", Op::Call(Call::Open { path: "/dev/null".into() }));
+    node.stage("stat", Op::Call(Call::Stat { path: "/dev/null".into() }));
     assert_eq!(node.turn(Wait::No), ["open: 38", "stat: 38"]);
 }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::op::Fd;
+use super::names::Fd;
 
 /// Work that may block, as data that owns what it names. See [`Op::Call`](super::op::Op::Call).
 pub enum Call {
@@ -76,7 +76,9 @@ impl fmt::Debug for Call {
 }
 
 /// A closure that is called once, or dropped uncalled. It contains its own panics.
-pub struct Job(Box<dyn FnOnce(&dyn Fn()) + Send>);
+pub struct Job(Box<Closure>);
+
+type Closure = dyn FnOnce(&dyn Fn()) + Send;
 
 impl Job {
     /// Wraps `f`, which must not unwind: whoever calls it need not expect that.

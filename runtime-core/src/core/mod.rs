@@ -53,6 +53,8 @@ pub(crate) struct Core {
     spin_before_sleep: Duration,
     /// The last turn left sockets unsettled.
     postponed: Cell<bool>,
+    /// A host was told that it may rest, and there was no turn since. What called it is taken from the reactor by a turn.
+    rested: Cell<bool>,
 }
 
 impl Core {
@@ -69,6 +71,9 @@ impl Core {
         let policy = config.policy.as_ref().map(|make| make());
         let wakes = Arc::new(Wakes::new());
         let start = io.now();
+        // Without a kernel there is no wake-up to spare, and time may stand still until somebody waits.
+        let has_kernel = io.reactor().borrow().descriptor().is_ok();
+        let spin_before_sleep = if has_kernel { config.spin_before_sleep } else { Duration::ZERO };
         let identity = registry::register(Arc::clone(&wakes));
         incident::add_hook(identity.serial, config.on_incident.clone());
         Ok(Rc::new(Self {
@@ -80,8 +85,9 @@ impl Core {
             wakes,
             polls: Polls::new(start, config.slow_poll),
             polls_per_step: config.polls_per_step.max(1),
-            spin_before_sleep: config.spin_before_sleep,
+            spin_before_sleep,
             postponed: Cell::new(false),
+            rested: Cell::new(false),
         }))
     }
 
@@ -127,9 +133,15 @@ impl Core {
     /// How long a host need not take a step, as long as the reactor's descriptor is not readable. Other threads make it
     /// readable from here on.
     pub(crate) fn rest(&self) -> Wait {
-        if self.tasks.any_ready() || self.io.has_news() {
+        if self.tasks.any_ready() {
             return Wait::No;
         }
+        // As before a turn that waits: what nobody reads must not keep the pool from others meanwhile.
+        self.io.operations().settle();
+        if self.io.has_news() {
+            return Wait::No;
+        }
+        self.rested.set(true);
         let idle = self.io.reactor().borrow().idle(self.io.pool());
         match self.timers.wait().at_most(idle) {
             Wait::No => Wait::No,
@@ -174,7 +186,8 @@ impl Core {
     /// Takes the news of the reactor, of other threads and of the clock, and waits for them if it may.
     fn advance(&self, wait: Wait) {
         // Without any operation, staged or in flight, and without a reason to wait, the reactor has no news.
-        if wait != Wait::No || self.io.has_work() {
+        if wait != Wait::No || self.io.has_work() || self.rested.get() {
+            self.rested.set(false);
             self.turn_reactor(wait).unwrap_or_else(|error| panic!("the reactor cannot go on: {error}"));
         }
         self.drain_remote();

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use crate::contain::drop_contained;
+use crate::clock::Nanos;
+use crate::contain::{contain, drop_contained, forget_payload};
 use crate::incident::{self, say};
 use crate::remote::registry;
 
@@ -27,11 +28,12 @@ impl Core {
         }
         self.tasks.drop_policy();
         self.drop_tasks_and_timers();
-        let ended = self.end_operations();
+        let deadline = self.now().saturating_add(PATIENCE);
+        let ended = self.end_operations(deadline);
         // The wakers of operations are users' code as well, and may have spawned. What they spawned may own sockets,
         // whose closes are all that is left to perform then.
         self.drop_tasks_and_timers();
-        let ended = ended.and_then(|()| self.end_operations());
+        let ended = ended.and_then(|()| self.end_operations(deadline));
         self.io.end();
         registry::unregister(self.identity.number);
         incident::remove_hook(self.identity.serial);
@@ -39,6 +41,7 @@ impl Core {
             let why =
                 ended.err().map_or_else(|| format!("within {PATIENCE:?}"), |error| format!("({error})"));
             let names = self.io.operations().names().join(", ");
+            self.io.operations().abandon();
             say(format_args!(
                 "the kernel did not end these operations {why}; what they own is leaked: {names}"
             ));
@@ -61,16 +64,24 @@ impl Core {
         self.timers.leak();
     }
 
-    fn end_operations(&self) -> io::Result<()> {
-        let deadline = self.now().saturating_add(PATIENCE);
+    fn end_operations(&self, deadline: Nanos) -> io::Result<()> {
         self.io.operations().settle();
         self.io.operations().cancel_all();
         while self.io.operations().any_in_flight() && self.now() < deadline {
             // Wakes of tasks that are gone must not keep the turn from waiting.
             self.wakes.drain(|_| ());
-            self.turn_reactor(Wait::Until(deadline))?;
+            self.last_turn(deadline)?;
             self.io.operations().settle();
         }
         Ok(())
+    }
+
+    /// A turn of the reactor, whose panic is an error like any other: a runtime may be dropped by a panic already.
+    fn last_turn(&self, deadline: Nanos) -> io::Result<()> {
+        contain(|| self.turn_reactor(Wait::Until(deadline))).unwrap_or_else(|payload| {
+            let error = io::Error::other(format!("it panicked: {}", incident::text(&*payload)));
+            forget_payload(payload);
+            Err(error)
+        })
     }
 }

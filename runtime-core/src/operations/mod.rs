@@ -200,6 +200,16 @@ impl<F> Operations<F> {
         self.table.borrow().iter().map(|(_, entry)| entry.name).collect()
     }
 
+    /// From now on, nobody is told of what is still in flight, nor asked to settle. So nothing in here keeps the sockets, and
+    /// with them the reactor, which owns what they have open.
+    pub(crate) fn abandon(&self) {
+        let unsettled = self.unsettled.take();
+        let completers: Vec<_> =
+            self.table.borrow_mut().iter_mut().filter_map(|(_, entry)| entry.completer.take()).collect();
+        // With nothing borrowed: they may own what is to be closed.
+        drop((unsettled, completers));
+    }
+
     /// The operations that were asked to end.
     pub(crate) fn quiesce(&self) -> &Quiesce {
         &self.quiesce

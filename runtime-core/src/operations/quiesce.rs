@@ -48,12 +48,10 @@ impl Quiesce {
 
     /// Hands out a completion of an operation that was asked to end in `epoch`.
     pub(crate) fn hand_out(&self, epoch: u64, is_last: bool, hand_out: impl FnOnce()) {
-        let before = self.heir_of.replace(Some(epoch));
+        let handing_out =
+            HandingOut { quiesce: self, before: self.heir_of.replace(Some(epoch)), epoch, is_last };
         hand_out();
-        self.heir_of.set(before);
-        if is_last {
-            self.epochs.borrow_mut().end(epoch);
-        }
+        drop(handing_out);
         while let Some(waker) = self.pop_waiter() {
             wake_contained(waker);
         }
@@ -91,6 +89,23 @@ impl Quiesce {
         let mut waits = self.waits.borrow_mut();
         let first = waits.first_entry()?;
         self.is_over(first.key().0).then(|| first.remove())
+    }
+}
+
+/// The end of a hand-out, however it ends.
+struct HandingOut<'a> {
+    quiesce: &'a Quiesce,
+    before: Option<u64>,
+    epoch: u64,
+    is_last: bool,
+}
+
+impl Drop for HandingOut<'_> {
+    fn drop(&mut self) {
+        self.quiesce.heir_of.set(self.before);
+        if self.is_last {
+            self.quiesce.epochs.borrow_mut().end(self.epoch);
+        }
     }
 }
 

@@ -18,10 +18,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::contain::{drop_contained, wake_contained};
 use crate::errno::Errno;
-use crate::io::{Descriptor, Io};
-use crate::op::{Fd, Op, Token};
+use crate::io::Descriptor;
+use crate::op::{Op, Token};
 use crate::operations::{Completer, Role};
 use crate::task::{Awaits, note};
+
+use super::shared::Shared;
 
 /// What has arrived, what is under way, and who waits for it.
 pub(super) struct ReceiveSide<Q> {
@@ -70,17 +72,12 @@ impl<T> Queue for VecDeque<T> {
     }
 }
 
-/// The part of a socket that its operations in flight own together with it, and that takes what they bring.
-pub(super) trait Receiver: Completer<Descriptor> + Sized + 'static {
+/// A socket at which something arrives.
+pub(super) trait Receiver: Shared {
     /// Where what arrives is kept.
     type Queue: Queue;
 
-    fn io(&self) -> &Io;
-
     fn incoming(&self) -> &RefCell<ReceiveSide<Self::Queue>>;
-
-    /// What it arrives on.
-    fn fd(&self) -> Fd;
 
     /// The operation that brings it.
     fn op(&self) -> Op;
@@ -111,8 +108,16 @@ pub(super) fn poll<R: Receiver, T>(
     drop(incoming);
     // Cloned and dropped with nothing borrowed: it may be a user's own.
     let waker = cx.waker().clone();
-    let replaced = receiver.incoming().borrow_mut().reader.replace(waker);
+    let mut incoming = receiver.incoming().borrow_mut();
+    let replaced = incoming.reader.replace(waker);
+    let is_under_way = matches!(incoming.state, State::Armed(_) | State::Pausing);
+    let came_meanwhile = !incoming.queue.is_empty() || !is_under_way;
+    drop(incoming);
     drop(replaced);
+    if came_meanwhile {
+        // The clone brought it about, when there was nobody to wake.
+        cx.waker().wake_by_ref();
+    }
     note(Awaits::Operation { name: receiver.op().name(), fd: receiver.fd() });
     Poll::Pending
 }

@@ -32,7 +32,8 @@ pub(super) fn drop_after_each_poll(env: &Env, scenario: impl AsyncFn(&Probe)) {
                 let mut polls = 0;
                 loop {
                     let plan = Plan { holder, drops, waker, polls };
-                    let is_ready = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(env, plan, &scenario))));
+                    let is_ready =
+                        catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(env, plan, &scenario))));
                     let is_ready = is_ready.unwrap_or_else(|payload| {
                         eprintln!("\nthis went wrong with {plan:?}");
                         resume_unwind(payload)

@@ -137,7 +137,10 @@ fn nobody_listens() {
         assert_eq!(net.connect(socket, to), Err(Errno::ECONNREFUSED), "{to}");
         assert_eq!((net.recv(socket), net.send(socket, b"x")), (Err(Errno::ENOTCONN), Err(Errno::EPIPE)));
     }
-    assert_eq!(net.bind(net.socket(), "0.0.0.0:32768"), Ok(()), "the port of the first is free");
+    // As often as there are ports.
+    for _ in 32_768..=60_999 {
+        assert_eq!(net.connect(net.socket(), "127.0.0.1:1"), Err(Errno::ECONNREFUSED));
+    }
 }
 
 #[test]
@@ -176,4 +179,45 @@ fn who_gives_up_in_the_handshake_makes_room() {
     net.0.advance_to(Nanos(50));
     assert_eq!(net.remote(net.accept(listener).unwrap()), Ok(net.local(patient)));
     assert_eq!(net.accept(listener), Err(Errno::EAGAIN));
+}
+
+#[test]
+fn an_answer_that_comes_too_late_concerns_nobody() {
+    for is_accepted in [true, false] {
+        let net = Net::new();
+        let (busy, busy_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &busy_addr).unwrap();
+        let socket = net.socket();
+        assert_eq!(net.connect(socket, &busy_addr), Err(Errno::EAGAIN));
+        net.0.advance_to(Nanos(131_000_000_000));
+        let (other, other_addr) = net.listener(LOCALHOST, 0);
+        net.connect(net.socket(), &other_addr).unwrap();
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::ETIMEDOUT), "of the attempt before");
+        assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+        if is_accepted {
+            net.accept(busy).unwrap();
+        } else {
+            net.close(busy);
+        }
+        net.accept(other).unwrap();
+        let server = net.accept(other).unwrap();
+        assert_eq!((net.remote(server), net.remote(socket)), (Ok(net.local(socket)), Ok(other_addr)));
+    }
+}
+
+#[test]
+fn a_reset_of_another_connection_concerns_nobody() {
+    let net = Net(Network::builder().latency(Duration::from_nanos(10)).build());
+    let [(former, former_addr), (other, other_addr)] = [(); 2].map(|()| net.listener(LOCALHOST, 1));
+    let socket = net.socket();
+    assert_eq!(net.connect(socket, &former_addr), Err(Errno::EAGAIN));
+    net.shutdown(socket, Shutdown::Both).unwrap();
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::ECONNRESET), "of the attempt before");
+    assert_eq!(net.connect(socket, &other_addr), Err(Errno::EAGAIN));
+    net.0.advance_to(Nanos(15));
+    // It had taken the first attempt for one that goes on.
+    net.close(former);
+    net.0.advance_to(Nanos(30));
+    let server = net.accept(other).unwrap();
+    assert_eq!((net.remote(socket), net.remote(server)), (Ok(other_addr), Ok(net.local(socket))));
 }
