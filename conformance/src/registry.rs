@@ -61,6 +61,9 @@ pub(crate) enum Kernel {
     Signals,
     /// Time that passes by itself.
     Time,
+    /// System calls, which can be refused.
+    #[cfg(feature = "runtime")]
+    SystemCalls,
     /// Look-ups that take a thread.
     #[cfg(feature = "runtime")]
     LookUps,
@@ -88,6 +91,8 @@ impl Kernel {
             Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
+            #[cfg(feature = "runtime")]
+            Kernel::SystemCalls => "there are no system calls to refuse",
             #[cfg(feature = "runtime")]
             Kernel::LookUps => "names are looked up at once, without a thread",
             #[cfg(feature = "runtime")]

@@ -8,12 +8,11 @@ use std::process::{Command, Stdio};
 use carhop::net::TcpStream;
 use carhop::{JoinHandle, spawn, yield_now};
 use futures::future::{Either, select};
-use socket2::SockRef;
 
-use super::support::{join_all, pair, read_to_end};
+use super::support::{join_all, limit_receive_buffer, limit_send_buffer, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(arrive_once, arrive_once_though_the_kernel_refuses);
+trials![arrive_once, arrive_once_though_the_kernel_refuses: SystemCalls];
 
 /// A small generator of numbers.
 struct Random(u64);
@@ -99,10 +98,8 @@ fn arrive_once(env: &Env) {
         let mut tasks: Vec<JoinHandle<()>> = Vec::new();
         for seed in 0..24 {
             let (writer, mut reader) = pair().await;
-            for socket in [&writer, &reader] {
-                SockRef::from(socket).set_send_buffer_size(4096).unwrap();
-                SockRef::from(socket).set_recv_buffer_size(4096).unwrap();
-            }
+            limit_send_buffer(env, &writer, 4096);
+            limit_receive_buffer(env, &reader, 4096);
             let writing = spawn(write(writer, seed));
             tasks.push(spawn(async move {
                 for _ in 0..seed {

@@ -181,6 +181,13 @@ pub(super) fn limit_send_buffer(env: &Env, stream: &TcpStream, len: usize) {
     }
 }
 
+/// The same, for what arrives.
+pub(super) fn limit_receive_buffer(env: &Env, stream: &TcpStream, len: usize) {
+    if env.has_kernel() {
+        SockRef::from(stream).set_recv_buffer_size(len).expect("SO_RCVBUF");
+    }
+}
+
 /// Writes until there is no room left, and returns how much that was.
 pub(super) async fn fill(stream: &mut TcpStream) -> usize {
     let block = vec![0; 1 << 16];
@@ -200,7 +207,7 @@ pub(super) fn reset(stream: TcpStream) {
 /// Reads until the end.
 pub(super) async fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut buf = [0; 4096];
+    let mut buf = [0; 16 * 1024];
     loop {
         match stream.read(&mut buf).await.expect("read") {
             0 => return bytes,
