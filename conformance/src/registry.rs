@@ -44,12 +44,14 @@ pub(crate) enum Kernel {
     /// Descriptors that come from elsewhere, go there, or are counted.
     Descriptors,
     /// Peers that are no part of the runtime: sockets of `std`, or of another runtime.
+    #[cfg(feature = "runtime")]
     Strangers,
     /// Sockets of the family `AF_UNIX`.
     UnixSockets,
     /// Urgent data.
     OutOfBand,
     /// Connections that are ended with a reset at will (`SO_LINGER`).
+    #[cfg(feature = "runtime")]
     Linger,
     /// A limit of open descriptors.
     Limits,
@@ -60,8 +62,10 @@ pub(crate) enum Kernel {
     /// Time that passes by itself.
     Time,
     /// Look-ups that take a thread.
+    #[cfg(feature = "runtime")]
     LookUps,
     /// Buffers outside of this process.
+    #[cfg(feature = "runtime")]
     Memory,
     /// Files.
     Files,
@@ -74,15 +78,19 @@ impl Kernel {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Kernel::Descriptors => "there are no descriptors to import, export, share, watch or count",
+            #[cfg(feature = "runtime")]
             Kernel::Strangers => "each runtime has a network of its own, unless the program gives it one",
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
+            #[cfg(feature = "runtime")]
             Kernel::Linger => "programs cannot ask for a reset",
             Kernel::Limits => "there is no limit of open descriptors",
             Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
+            #[cfg(feature = "runtime")]
             Kernel::LookUps => "names are looked up at once, without a thread",
+            #[cfg(feature = "runtime")]
             Kernel::Memory => "what is under way is in the memory of this process",
             Kernel::Files => "there are no files",
             Kernel::Exec => "there are no child processes",

@@ -78,7 +78,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Options
 ///
-/// - `backend = "auto"`, `"epoll"` or `"uring"`: runs on this backend only, and fails if it is unavailable.
+/// - `backend = "auto"`, `"epoll"`, `"uring"` or `"sim"`: runs on this backend only, and fails if it is unavailable.
+/// - `sim`: short for `backend = "sim"`. Time is virtual, and costs nothing; the network is in memory.
 /// - `crate = "path"`: where to find carhop, if it is renamed or re-exported. `::carhop` by default.
 ///
 /// ```ignore

@@ -21,7 +21,8 @@
 //! # Time
 //!
 //! The clock of a network moves when all of its nodes wait: to what the first of them waits for, or to the next event
-//! in the network, if that is earlier. Nothing else moves it, and computing takes no time.
+//! in the network, if that is earlier. Nothing else moves it, and computing takes no time. Only for a node that looks at
+//! it thousands of times, since it is busy until some time comes, does it go on: a microsecond with each further look.
 //!
 //! What other threads do has no time of its own. So the clock stands still while a call is made on one
 //! ([`Op::Call`](runtime_core::op::Op::Call)), and a turn that waits then waits for its end, in real time. A call

@@ -172,6 +172,8 @@ fn sleeps_with_equal_deadlines_end_in_the_order_of_their_first_polls(env: &Env) 
 fn sleeps_that_are_due_together_end_in_the_order_of_their_deadlines(env: &Env) {
     let trace = Trace::default();
     env.run(async {
+        // There must be a time long ago.
+        sleep(Duration::from_millis(10)).await;
         let now = Instant::now();
         let after = |us| now + Duration::from_micros(us);
         let sleeps = [7, 3, 9, 1, 5].map(|name| spawn(log_at(trace.clone(), after(name.into()), name)));

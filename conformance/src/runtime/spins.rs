@@ -19,7 +19,7 @@ trials![
     hears_the_clock,
     hears_other_threads,
     hears_the_kernel,
-    hears_it_with_a_pool_full_of_what_nobody_reads,
+    hears_it_with_a_pool_full_of_what_nobody_reads: Strangers,
     ends_what_is_given_up,
     sleeps_in_the_end,
 ];

@@ -105,7 +105,9 @@ impl Network {
     /// Waits for the next event, but no longer than until `until`: what a host does when no node has anything to do.
     ///
     /// That moves the clock and takes no time, unless a call is being made on another thread ([`Op::Call`]): for that
-    /// the clock stands still. It may return early, when a call has ended or a node was unparked.
+    /// the clock stands still. It may return early, when a call has ended or a node was unparked. It returns
+    /// at once if anything has happened in the network since it last returned: a node that had nothing to do before that
+    /// has to be stepped again.
     ///
     /// # Errors
     ///
@@ -114,7 +116,8 @@ impl Network {
     ///
     /// [`Op::Call`]: runtime_core::op::Op::Call
     pub fn wait(&self, until: Wait) -> io::Result<()> {
-        if until == Wait::No || self.is_stirred(Duration::ZERO) {
+        let is_stirred = self.is_stirred(Duration::ZERO);
+        if self.with(|state| state.nodes.take_news()) || is_stirred || until == Wait::No {
             return Ok(());
         }
         if self.with(|state| state.calls > 0) {

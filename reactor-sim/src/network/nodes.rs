@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem;
 
 use runtime_core::clock::Nanos;
 use runtime_core::reactor::Wait;
@@ -22,6 +23,8 @@ pub(crate) struct Nodes {
     made: u32,
     /// Who took the last turn, and how many in a row in which it waited for the others.
     latest: Option<(NodeId, usize)>,
+    /// Something has happened to a socket of one of them since somebody last asked.
+    news: bool,
 }
 
 struct Node {
@@ -49,7 +52,13 @@ impl Nodes {
         if let Some(node) = self.all.get_mut(&id) {
             node.wait = Wait::No;
             node.ready.push_back(socket);
+            self.news = true;
         }
+    }
+
+    /// Whether anything has happened to a socket of any of them since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        mem::take(&mut self.news)
     }
 
     /// Something has happened outside of the network, and may concern any of them.

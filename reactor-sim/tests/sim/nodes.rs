@@ -125,6 +125,24 @@ fn who_steps_one_node_alone_hears_of_it() {
     assert!(error.to_string().contains("step all of them in turns"), "{error}");
 }
 
+/// The first one was asked before something happened to it.
+#[test]
+fn a_host_does_not_wait_before_all_have_heard_of_everything() {
+    let network = Network::new();
+    let (mut nodes, client, _server) = connected(&network);
+    nodes.swap(0, 1);
+    network.wait(Wait::Until(Nanos(0))).unwrap();
+    nodes[1].stage("send", send(client, b"ping"));
+    assert_eq!(round(&mut nodes), [vec![], vec!["send: 4"]]);
+    network.wait(Wait::Until(Nanos(5))).unwrap();
+    assert_eq!(
+        (network.now(), round(&mut nodes)),
+        (Nanos(0), [vec!["receive: ping, more".to_owned()], vec![]])
+    );
+    network.wait(Wait::Until(Nanos(5))).unwrap();
+    assert_eq!(network.now(), Nanos(5));
+}
+
 #[test]
 fn a_node_that_is_gone_is_waited_for_by_nobody() {
     let network = Network::new();
