@@ -56,8 +56,8 @@
 //! });
 //! sim::run_until(&network, &[&server, &client], || asks.is_finished())?;
 //! assert_eq!(&client.block_on(asks).unwrap()?, b"hello");
-//! // There and back again to connect, and there with the answer.
-//! assert_eq!(network.now().0, 60_000_000);
+//! // Three times to connect, and once with the word.
+//! assert_eq!(network.now().0, 80_000_000);
 //! # drop(serves);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -82,7 +82,7 @@ pub use reactor_sim::{Network, NetworkBuilder, SimReactor};
 ///
 /// As [`Runtime::step`].
 pub fn run_until(network: &Network, runtimes: &[&Runtime], mut done: impl FnMut() -> bool) -> io::Result<()> {
-    while !done() {
+    loop {
         let rest = runtimes.iter().fold(Wait::Forever, |rest, runtime| {
             rest.at_most(match runtime.step() {
                 None => Wait::Forever,
@@ -90,7 +90,9 @@ pub fn run_until(network: &Network, runtimes: &[&Runtime], mut done: impl FnMut(
                 Some(time) => Wait::Until(network.now().saturating_add(time)),
             })
         });
+        if done() {
+            return Ok(());
+        }
         network.wait(rest)?;
     }
-    Ok(())
 }

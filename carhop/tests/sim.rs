@@ -159,7 +159,7 @@ fn a_node_that_hears_of_something_late_is_stepped_before_time_passes() {
         stream.write_all(b"x").await.unwrap();
         std::future::pending::<()>().await
     }));
-    let sleeps = nodes[2].spawn(sleep(HOUR));
+    let sleeps = nodes[2].spawn(async { sleep(HOUR).await });
     let all: Vec<_> = nodes.iter().collect();
     run_until(&network, &all, || waits.is_finished()).unwrap();
     assert_eq!(network.now(), Nanos(0));

@@ -112,3 +112,34 @@ impl Env {
         self.runtime().block_on(future)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::divergences::Section;
+    use crate::registry::Difference;
+
+    const fn in_the_simulator(trial: &'static str, what: &'static str) -> Difference {
+        Difference { trial, backend: "sim", what }
+    }
+
+    const DIFFERENCES: &[Difference] = &[
+        in_the_simulator(
+            "fairness::a_busy_task_delays_a_timer_by_one_step_at_most",
+            "the clock stands still for a busy program until that has looked at it 10,000 times, and then goes on by a \
+             microsecond with each look",
+        ),
+        in_the_simulator(
+            "connect::to_a_name",
+            "a host is looked up at once, among those that the network was given",
+        ),
+        in_the_simulator("task_list::what_sockets_wait_for", "the numbers of descriptors begin with 0"),
+        in_the_simulator("every_poll::sockets::write", "programs cannot ask for a smaller send buffer"),
+    ];
+
+    #[test]
+    fn divergences_are_documented() {
+        let features = " --features runtime";
+        Section { title: "Runtimes", features, modules: MODULES, differences: DIFFERENCES }.check();
+    }
+}
