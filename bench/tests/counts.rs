@@ -15,10 +15,11 @@
 
 use std::env;
 use std::error::Error;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Mutex;
 
 use bench::parts::{self, Contender, Part, Size};
+use bench::program::callgrind;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, LineStyle, Table};
 use libtest_mimic::{Arguments, Trial};
@@ -126,8 +127,7 @@ fn missing() -> Option<String> {
         let command = "cargo test --release -p bench --test counts";
         return Some(format!("instructions are counted in what is built for speed ({command})"));
     }
-    let version = Command::new("valgrind").arg("--version").output();
-    version.err().map(|error| format!("instructions are counted by valgrind: {error}"))
+    callgrind::missing().map(|why| format!("instructions are not counted: {why}"))
 }
 
 fn table(counted: &[(&Measured, f64)]) -> Table {
@@ -163,12 +163,12 @@ fn count(part: &str, runtime: &str) -> Result<f64, Box<dyn Error>> {
 
 /// Of a whole process, which does it `iters` times.
 fn instructions(part: &str, runtime: &str, iters: u64) -> Result<u64, Box<dyn Error>> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+    let output = callgrind::command()
         .arg(env::current_exe()?)
         .args([WORK, part, runtime, &iters.to_string()])
         .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
-    let collected = said.lines().find_map(|line| line.split_once("Collected : ")?.1.parse().ok());
-    collected.filter(|_| output.status.success()).ok_or_else(|| format!("{}\n{said}", output.status).into())
+    callgrind::collected(&said)
+        .filter(|_| output.status.success())
+        .ok_or_else(|| format!("{}\n{said}", output.status).into())
 }

@@ -25,7 +25,7 @@ pub enum Backend {
 }
 
 impl Backend {
-    /// The backends that this program was linked with, best first.
+    /// The backends that this program was linked with and [`Backend::Auto`] chooses from, best first: those on a kernel.
     pub const LINKED: &'static [Backend] = &[
         #[cfg(feature = "uring")]
         Backend::Uring,
@@ -58,7 +58,10 @@ impl Backend {
                 Err(error) => Err(BackendRefusal::of_uring(&error)),
             },
             #[cfg(feature = "sim")]
-            Backend::Sim => Ok(Box::new(reactor_sim::SimReactor::alone(0))),
+            Backend::Sim => {
+                let network = reactor_sim::Network::new();
+                Ok(Box::new(reactor_sim::SimReactor::with_workers(&network, blocking_threads)))
+            }
             other => Err(BackendRefusal::not_linked(other)),
         }
     }

@@ -1,4 +1,4 @@
-//! A runtime as other threads see it.
+//! How other threads reach a runtime.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -10,7 +10,7 @@ use futures_channel::oneshot;
 use runtime_core::task::{Awaits, Options, note};
 use runtime_core::{JoinError, JoinHandle, RuntimeGone, spawn_with};
 
-/// Hands work to a runtime, from any thread. Any number of them may exist, and none keeps the runtime alive.
+/// Hands work to a runtime, from any thread. Any number of handles may exist, and none keeps the runtime alive.
 ///
 /// ```
 /// use carhop::Handle;
@@ -27,13 +27,13 @@ use runtime_core::{JoinError, JoinHandle, RuntimeGone, spawn_with};
 pub struct Handle(pub(crate) runtime_core::Handle);
 
 impl Handle {
-    /// Of the runtime that runs on this thread, if one does. That of any other is
+    /// A handle of the runtime that runs on this thread, if one does. For any other runtime there is
     /// [`Runtime::handle`](crate::Runtime::handle).
     pub fn try_current() -> Option<Self> {
         runtime_core::Handle::try_current().map(Self)
     }
 
-    /// Of the runtime that runs on this thread, like asyncio's `get_running_loop`.
+    /// A handle of the runtime that runs on this thread, like asyncio's `get_running_loop`.
     ///
     /// # Panics
     ///
@@ -44,22 +44,23 @@ impl Handle {
     }
 
     /// Has the runtime call `callback`, after the tasks that are ready by then, like asyncio's `call_soon_threadsafe`.
-    /// Callbacks of one thread are called in their order. Never waits for the loop, and wakes it if it sleeps; between
-    /// two `block_on`s the callbacks wait.
+    /// Callbacks of one thread are called in the order in which they were posted. This never waits for the loop, and
+    /// wakes it if it sleeps. Callbacks that are posted between two `block_on`s wait for the second one.
     ///
     /// A panic of `callback` is contained, and reported as an [`Incident`](crate::incident::Incident).
     ///
     /// # Errors
     ///
-    /// [`RuntimeGone`] once the runtime is being dropped, and in a forked child; then `callback` is dropped by the caller. A
-    /// callback that was taken before and not called by then is dropped by the thread of the runtime.
+    /// [`RuntimeGone`] once the runtime is being dropped, and in a forked child; then `callback` is dropped on this
+    /// thread. A callback that was posted before and not called by then is dropped on the thread of the runtime.
     #[track_caller]
     pub fn post(&self, callback: impl FnOnce() + Send + 'static) -> Result<(), RuntimeGone> {
         self.0.post(callback)
     }
 
-    /// Spawns a task there, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, `future` is dropped, and
-    /// the task counts as cancelled. To wait for the output where nothing is async, use `futures::executor::block_on`.
+    /// Spawns a task on the runtime, like asyncio's `run_coroutine_threadsafe`. If the runtime is gone, `future` is
+    /// dropped, and the task counts as cancelled. To wait for the output where nothing is async, use
+    /// `futures::executor::block_on`.
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> RemoteJoinHandle<F::Output>
     where
@@ -69,7 +70,7 @@ impl Handle {
         self.spawn_pinned(move || future)
     }
 
-    /// Spawns a task whose future is made there, by `make`, and so need not be `Send`.
+    /// Spawns a task whose future need not be `Send`: `make` makes it on the thread of the runtime.
     #[track_caller]
     pub fn spawn_pinned<F: Future + 'static>(
         &self,
@@ -83,14 +84,14 @@ impl Handle {
         let (abort, aborted) = oneshot::channel();
         let handle = self.clone();
         let start = move || {
-            // Made within the task, so that a panic of `make` is the task's.
+            // `make` is called within the task, so that its panic is the task's.
             let task = spawn_with(Options { site, ..Options::here() }, async move { make().await });
             // Eager: it must be the task's joiner before the task can finish.
             let options =
                 Options { site, eager: true, name: Some("answers another thread".into()), ..Options::here() };
             drop(spawn_with(options, answer_with(handle, task, answer, aborted)));
         };
-        // If it is refused, or dropped before it was called, the channel says so.
+        // If `start` is refused, or dropped uncalled, the channel is closed, and `RemoteJoinHandle` says so.
         let _ = self.post(start);
         RemoteJoinHandle { output, abort: Some(abort) }
     }
@@ -107,7 +108,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// Sends the output of `task` to whoever asked for it. If they have lost interest, `task` goes on without a handle.
+/// Sends the output of `task` to its `RemoteJoinHandle`. Once that is dropped, `task` goes on without a handle.
 async fn answer_with<T: 'static>(
     handle: Handle,
     mut task: JoinHandle<T>,
@@ -115,7 +116,7 @@ async fn answer_with<T: 'static>(
     mut aborted: oneshot::Receiver<()>,
 ) {
     let output = poll_fn(|cx| {
-        // Afterwards it is an error each time.
+        // After that, it is an error each time.
         if let Poll::Ready(Ok(())) = Pin::new(&mut aborted).poll(cx) {
             task.abort();
         }
@@ -125,21 +126,21 @@ async fn answer_with<T: 'static>(
         Pin::new(&mut task).poll(cx).map(Some)
     });
     if let Some(output) = output.await {
-        // It may have been dropped since the poll.
+        // The receiver may have been dropped since the poll.
         let _ = answer.send(Answer { output: Some(output), handle });
     }
 }
 
-/// An output on its way to whoever asked for it.
+/// An output on its way to its `RemoteJoinHandle`.
 struct Answer<T> {
     /// `None` once it is taken.
     output: Option<Result<T, JoinError>>,
-    /// Of the runtime that it comes from.
+    /// The handle of the runtime that it comes from.
     handle: Handle,
 }
 
 impl<T> Drop for Answer<T> {
-    /// A panic that nobody has taken is for the runtime to report.
+    /// If the answer is dropped untaken, the runtime reports its panic.
     fn drop(&mut self) {
         if let Some(Err(error)) = self.output.take() {
             self.handle.0.report_unseen(error);
@@ -151,12 +152,11 @@ impl<T> Drop for Answer<T> {
 ///
 /// # Errors
 ///
-/// As a [`JoinHandle`](crate::JoinHandle); a runtime that has ended has cancelled the task.
-///
-/// Polled again after it was ready, it counts as cancelled, too.
+/// As a [`JoinHandle`](crate::JoinHandle). If the runtime has ended, the task counts as cancelled, and so it does when
+/// this is polled again after it was ready.
 pub struct RemoteJoinHandle<T> {
     output: oneshot::Receiver<Answer<T>>,
-    /// `None` once it was used.
+    /// `None` once the task was asked to end.
     abort: Option<oneshot::Sender<()>>,
 }
 

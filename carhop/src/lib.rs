@@ -13,10 +13,9 @@
 //! });
 //! ```
 //!
-//! Which backend runs is chosen when the runtime starts: io_uring where the machine offers it, else epoll. A
-//! program says otherwise with [`Builder::backend`], its user with the environment variable
-//! `CARHOP_BACKEND`, and its `Cargo.toml` with the features `epoll` and `uring`, both on by default, which
-//! say what is linked at all. Nothing else in the program changes.
+//! The backend is chosen when the runtime starts: io_uring where the machine offers it, else epoll. A program can
+//! choose with [`Builder::backend`], and its user with the environment variable `CARHOP_BACKEND`. The features `epoll`
+//! and `uring`, both on by default, say which backends are linked at all. Nothing else in the program changes.
 #![forbid(unsafe_code)]
 
 #[cfg(not(any(feature = "epoll", feature = "uring", feature = "sim")))]
@@ -59,7 +58,7 @@ pub use task::{JoinError, JoinHandle, call_at, call_later, defer, spawn, yield_n
 #[doc = include_str!("../../README.md")]
 struct Readme;
 
-/// So does that of the page for those who know asyncio.
+/// So does the code of the page for readers who know asyncio.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/coming-from-asyncio.md")]
 struct ComingFromAsyncio;

@@ -1,7 +1,7 @@
-//! Scheduling policies: who of the ready tasks runs next.
+//! Scheduling policies: which of the ready tasks runs next.
 //!
-//! Without a policy it is first in, first out, as in asyncio, and costs a look at a flag. With one, the loop asks it
-//! between polls. It cannot interrupt a poll.
+//! Without a policy the order is first in, first out, as in asyncio, and the loop looks at one flag. With a policy, the
+//! loop asks it before each poll. A policy cannot interrupt a poll.
 //!
 //! ```
 //! use carhop::policy::Lifo;
@@ -23,13 +23,13 @@
 //! # Ok::<(), carhop::BuildError>(())
 //! ```
 //!
-//! | policy | order | who starves |
+//! | policy | order | which tasks starve |
 //! |---|---|---|
-//! | none | first in, first out | nobody |
-//! | [`Lifo`] | last in, first out | who became ready early, while others go on becoming ready |
+//! | none | first in, first out | none |
+//! | [`Lifo`] | last in, first out | those that became ready early, while others go on becoming ready |
 //! | [`Priority`] | highest number first; equals first in, first out | low numbers, while higher ones are ready |
-//! | [`WeightedShares`] | each class has its share of the polls | nobody whose weight is not tiny |
-//! | [`SeededRandom`] | drawn by lot, the same for the same seed | nobody, in the long run |
+//! | [`WeightedShares`] | each class has its share of the polls | none, unless its weight is tiny |
+//! | [`SeededRandom`] | drawn by lot, the same for the same seed | none, in the long run |
 //!
 //! Shares count polls, not time: a task that computes for long in each poll gets more of the processor.
 //! A type that implements [`Policy`] is used just like these. This one lets tasks run two by two, the later one first:
@@ -67,15 +67,15 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 pub use runtime_core::policy::{Policy, Ready};
 use runtime_core::task::TaskId;
 
-/// Last in, first out. A task that became ready early waits as long as others go on becoming ready; so does a task that
-/// wakes itself starve all others.
+/// Last in, first out. A task that became ready early waits as long as others go on becoming ready: a task that keeps
+/// waking itself starves all others.
 #[derive(Debug, Default)]
 pub struct Lifo {
     stack: Vec<TaskId>,
 }
 
 impl Lifo {
-    /// With no task ready.
+    /// A policy without ready tasks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -95,13 +95,13 @@ impl Policy for Lifo {
 /// starve while higher ones are ready.
 #[derive(Debug, Default)]
 pub struct Priority {
-    /// With the number of its arrival, the lower of which is the greater.
+    /// Each with the number of its arrival, reversed: of equal priorities, the earlier one is the greater.
     ready: BinaryHeap<(u32, Reverse<u64>, TaskId)>,
     arrivals: u64,
 }
 
 impl Priority {
-    /// With no task ready.
+    /// A policy without ready tasks.
     pub fn new() -> Self {
         Self::default()
     }
@@ -120,8 +120,8 @@ impl Policy for Priority {
 
 /// Shares the polls among classes of tasks: while several have ready tasks, each is polled in proportion to its weight
 /// (stride scheduling, Waldspurger and Weihl 1995). The class of a task is its
-/// [priority](crate::task::Builder::priority). Within a class it is first in, first out. A class that was idle gets no
-/// arrears paid. Meant for few classes: each choice looks at all there ever were.
+/// [priority](crate::task::Builder::priority). Within a class it is first in, first out. A class that was idle is
+/// not compensated for that time. Meant for few classes: each choice looks at all that there ever were.
 #[derive(Debug)]
 pub struct WeightedShares {
     classes: BTreeMap<u32, Class>,
@@ -185,8 +185,8 @@ impl Policy for WeightedShares {
 }
 
 /// Draws lots among the ready tasks. The same seed gives the same order, so a bug that depends on the order can be
-/// searched for with many seeds and found again with one. What comes from outside (sockets, timers, other threads) is
-/// not made repeatable by this.
+/// searched for with many seeds and found again with one. Events from outside (sockets, timers, other threads) do not
+/// become repeatable by this.
 #[derive(Debug)]
 pub struct SeededRandom {
     lots: fastrand::Rng,
@@ -194,7 +194,7 @@ pub struct SeededRandom {
 }
 
 impl SeededRandom {
-    /// With no task ready.
+    /// A policy without ready tasks.
     pub fn new(seed: u64) -> Self {
         Self { lots: fastrand::Rng::with_seed(seed), ready: Vec::new() }
     }

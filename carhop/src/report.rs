@@ -1,10 +1,10 @@
-//! What is said about the choice of a backend.
+//! Which backend was chosen, and why.
 
 use std::fmt;
 
 use crate::backend::Backend;
 
-/// Which backend a runtime uses, and why. Printed, it is one line.
+/// Which backend a runtime uses, and why. `Display` prints it as one line.
 #[derive(Clone, Debug)]
 pub struct BackendReport {
     chosen: Backend,
@@ -36,7 +36,7 @@ impl BackendReport {
         &self.why
     }
 
-    /// What was tried before and is unavailable.
+    /// The backends that were tried before and are unavailable.
     pub fn refusals(&self) -> &[BackendRefusal] {
         &self.refusals
     }
@@ -94,7 +94,7 @@ impl BackendRefusal {
         self.backend
     }
 
-    /// The kernel's error number, if it was the kernel that refused.
+    /// The kernel's error number, if the kernel refused.
     pub fn errno(&self) -> Option<i32> {
         self.errno
     }

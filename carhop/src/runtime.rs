@@ -144,7 +144,7 @@ impl Runtime {
 impl AsFd for Runtime {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let duplicate = || {
-            let duplicate = self.core.with_descriptor(|fd| fd.try_clone_to_owned()).flatten();
+            let duplicate = self.core.with_descriptor(|fd| fd.try_clone_to_owned()).and_then(|cloned| cloned);
             duplicate.unwrap_or_else(|error| {
                 panic!("{} has no descriptor to watch: {error}", self.report.chosen())
             })

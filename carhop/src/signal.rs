@@ -1,4 +1,4 @@
-//! Unix signals, as something to wait for. asyncio's `add_signal_handler`.
+//! Unix signals, which tasks wait for. asyncio's `add_signal_handler`.
 //!
 //! ```
 //! use carhop::signal::{SignalKind, signal};
@@ -75,8 +75,8 @@ impl SignalKind {
     }
 }
 
-/// Starts listening for a signal. From here on, and also after the [`Signal`] is dropped, it no longer does
-/// what it does by default (end the process, in most cases).
+/// Starts listening for a signal. From now on, and also after the [`Signal`] is dropped, the signal's default action
+/// (to end the process, in most cases) does not happen any more.
 ///
 /// # Errors
 ///
@@ -93,7 +93,7 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
         let what = format!("signal {} cannot be caught, or reports a fault of the program itself", kind.0);
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    // The handler may only write a byte to somewhere; the loop reads it as it reads any socket.
+    // A signal handler may do little more than write a byte. The loop reads it as it reads any socket.
     let (reader, writer) = UnixStream::pair()?;
     let stream = Stream::from_fd(OwnedFd::from(reader))?;
     let registration = low_level::pipe::register(kind.0, writer)?;
@@ -101,8 +101,8 @@ pub fn signal(kind: SignalKind) -> io::Result<Signal> {
 }
 
 /// Waits for ctrl-C (`SIGINT`), once. See [`signal`]: from the first poll on, ctrl-C no longer ends the process, not
-/// even after the future is dropped. One that comes while no such future is polled is lost; to hear of each, keep a
-/// [`Signal`].
+/// even after the future is dropped. A ctrl-C that comes while no such future waits is lost; keep a [`Signal`] to
+/// receive each.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ pub async fn ctrl_c() -> io::Result<()> {
     signal(SignalKind::interrupt())?.recv().await
 }
 
-/// Receives a signal, any number of times. See [`signal`].
+/// Receives a signal, any number of times. Made by [`signal`].
 #[must_use = "while it exists, the signal goes to it and nowhere else"]
 pub struct Signal {
     stream: Stream,
@@ -131,7 +131,7 @@ impl Signal {
     pub async fn recv(&mut self) -> io::Result<()> {
         let mut bytes = [0; 64];
         let mut came = false;
-        // All of them, one byte each: what has come so far counts once.
+        // Reads all bytes, one for each time: all that have come so far count as one.
         poll_fn(|cx| {
             loop {
                 match self.stream.poll_read(cx, &mut bytes) {

@@ -1,7 +1,8 @@
-//! The suite of `conformance` against the public API, on each backend that is linked.
+//! The suite of `conformance` against the public API: on each backend that is linked, and in the simulator.
 
 use carhop::Backend;
 
 fn main() {
-    conformance::main(Backend::LINKED.iter().map(|&backend| conformance::runtime::suite(backend)).collect())
+    let backends = Backend::LINKED.iter().copied().chain([Backend::Sim]);
+    conformance::main(backends.map(conformance::runtime::suite).collect())
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use crate::registry::{self, BACKENDS, Module};
+use crate::registry::{self, BACKENDS, Difference, Module};
 
 /// If it is set, tests write the file rather than compare it.
 const UPDATE: &str = "UPDATE_DIVERGENCES";
@@ -25,14 +25,6 @@ pub(crate) struct Section<E: 'static> {
     pub(crate) features: &'static str,
     pub(crate) modules: &'static [Module<E>],
     pub(crate) differences: &'static [Difference],
-}
-
-/// Something that one backend does differently, and that a trial allows it.
-pub(crate) struct Difference {
-    /// By module and name.
-    pub(crate) trial: &'static str,
-    pub(crate) backend: &'static str,
-    pub(crate) what: &'static str,
 }
 
 impl<E> Section<E> {

@@ -159,7 +159,7 @@ impl Driver {
     }
 
     pub(crate) fn call(&mut self, call: Call) -> Token {
-        self.stage(Op::Call(Box::new(call)))
+        self.stage(Op::Call(call))
     }
 
     pub(crate) fn close(&mut self, fd: Fd) -> Token {

@@ -59,7 +59,7 @@ impl Suite {
             (Body::Skipped(why), _) => ignored(name, why.into()).with_kind(why),
             (Body::Runs(_), Some(why)) => ignored(name, why.clone()),
             (Body::Runs(body), None) => {
-                Trial::test(name.clone(), move || run(&name, body).map_err(Into::into))
+                Trial::test(name.clone(), move || run(&name, body, PATIENCE).map_err(Into::into))
             }
         })
     }
@@ -91,21 +91,21 @@ fn noted() -> String {
     AT.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
-fn run(name: &str, body: Box<dyn FnOnce() + Send>) -> Result<(), String> {
+fn run(name: &str, body: Box<dyn FnOnce() + Send>, patience: Duration) -> Result<(), String> {
     note(String::new());
     let before = open_descriptors()?;
     let watchdog = Watchdog::start(name).map_err(|error| format!("no thread for a watchdog: {error}"))?;
     body();
     drop(watchdog);
     // A thread for blocking work, which nobody joins, may have woken the trial and not yet let go of the waker.
-    let patience = Instant::now() + PATIENCE;
+    let end = Instant::now() + patience;
     loop {
         let mut left_open = open_descriptors()?;
         left_open.retain(|fd| !before.contains(fd));
         if left_open.is_empty() {
             return Ok(());
         }
-        if Instant::now() > patience {
+        if Instant::now() > end {
             return Err(format!("left open: {left_open:?}"));
         }
         thread::sleep(Duration::from_millis(1));
@@ -162,10 +162,11 @@ mod tests {
     #[test]
     fn a_trial_fails_if_it_leaves_a_descriptor_open() {
         let open = || File::open("/dev/null").expect("/dev/null");
-        assert_eq!(run("tidy", Box::new(move || drop(open()))), Ok(()));
+        assert_eq!(run("tidy", Box::new(move || drop(open())), PATIENCE), Ok(()));
 
         let (leak, leaked) = mpsc::channel();
-        let outcome = run("untidy", Box::new(move || leak.send(open().into_raw_fd()).expect("a receiver")));
+        let body = move || leak.send(open().into_raw_fd()).expect("a receiver");
+        let outcome = run("untidy", Box::new(body), Duration::ZERO);
         assert!(outcome.is_err_and(|why| why.contains("/dev/null")));
         // SAFETY: the trial gave the descriptor up, and nobody else has its number.
         drop(unsafe { OwnedFd::from_raw_fd(leaked.recv().expect("it was sent")) });

@@ -41,12 +41,18 @@ impl Backend {
 /// What only a kernel has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kernel {
-    /// Descriptors that come from elsewhere, or go there.
+    /// Descriptors that come from elsewhere, go there, or are counted.
     Descriptors,
+    /// Peers that are no part of the runtime: sockets of `std`, or of another runtime.
+    #[cfg(feature = "runtime")]
+    Strangers,
     /// Sockets of the family `AF_UNIX`.
     UnixSockets,
     /// Urgent data.
     OutOfBand,
+    /// Connections that are ended with a reset at will (`SO_LINGER`).
+    #[cfg(feature = "runtime")]
+    Linger,
     /// A limit of open descriptors.
     Limits,
     /// Other threads.
@@ -55,6 +61,12 @@ pub(crate) enum Kernel {
     Signals,
     /// Time that passes by itself.
     Time,
+    /// Look-ups that take a thread.
+    #[cfg(feature = "runtime")]
+    LookUps,
+    /// Buffers outside of this process.
+    #[cfg(feature = "runtime")]
+    Memory,
     /// Files.
     Files,
     /// Child processes.
@@ -65,13 +77,21 @@ impl Kernel {
     /// Why a trial that needs it cannot run without a kernel.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
-            Kernel::Descriptors => "there are no descriptors to import, export, share or watch",
+            Kernel::Descriptors => "there are no descriptors to import, export, share, watch or count",
+            #[cfg(feature = "runtime")]
+            Kernel::Strangers => "each runtime has a network of its own, unless the program gives it one",
             Kernel::UnixSockets => "there are no Unix sockets",
             Kernel::OutOfBand => "there is no urgent data",
+            #[cfg(feature = "runtime")]
+            Kernel::Linger => "programs cannot ask for a reset",
             Kernel::Limits => "there is no limit of open descriptors",
             Kernel::Threads => "peers are on the thread of the reactor",
             Kernel::Signals => "there are no signals",
             Kernel::Time => "time is virtual, and costs nothing",
+            #[cfg(feature = "runtime")]
+            Kernel::LookUps => "names are looked up at once, without a thread",
+            #[cfg(feature = "runtime")]
+            Kernel::Memory => "what is under way is in the memory of this process",
             Kernel::Files => "there are no files",
             Kernel::Exec => "there are no child processes",
         }
@@ -83,6 +103,14 @@ pub(crate) struct Trial<E: 'static> {
     pub(crate) name: &'static str,
     pub(crate) body: fn(&E),
     pub(crate) needs: Option<Kernel>,
+}
+
+/// Something that one backend does differently, and that a trial allows it.
+pub(crate) struct Difference {
+    /// By module and name.
+    pub(crate) trial: &'static str,
+    pub(crate) backend: &'static str,
+    pub(crate) what: &'static str,
 }
 
 /// A file of trials.
@@ -199,29 +227,38 @@ mod tests {
 
     struct Env;
 
-    fn one(_: &Env) {}
+    const MODULES: &[Module<Env>] = &[module!(list(outer))];
 
-    const TRIALS: &[Trial<Env>] = &[
-        Trial { name: "everywhere", body: one, needs: None },
-        Trial { name: "with_files", body: one, needs: Some(Kernel::Files) },
-    ];
-    const MODULES: &[Module<Env>] = &[Module {
-        name: "outer",
-        trials: TRIALS,
-        modules: &[Module { name: "inner", trials: TRIALS, modules: &[] }],
-    }];
+    mod outer {
+        use super::Env;
+
+        trials![everywhere, with_files: Files];
+
+        pub(super) const MODULES: &[crate::registry::Module<Env>] = &[module!(list inner)];
+
+        fn everywhere(_: &Env) {}
+
+        fn with_files(_: &Env) {}
+
+        mod inner {
+            use super::Env;
+
+            trials![inside];
+
+            fn inside(_: &Env) {}
+        }
+    }
 
     #[test]
     fn trials_are_named_by_their_modules() {
-        let mut names = Vec::new();
-        for_each(MODULES, &mut |path, _| names.push(path.to_owned()));
+        let mut trials = Vec::new();
+        for_each(MODULES, &mut |path, trial| trials.push((path.to_owned(), trial.needs)));
         let expected = [
-            "outer::everywhere",
-            "outer::with_files",
-            "outer::inner::everywhere",
-            "outer::inner::with_files",
+            ("outer::everywhere".to_owned(), None),
+            ("outer::with_files".to_owned(), Some(Kernel::Files)),
+            ("outer::inner::inside".to_owned(), None),
         ];
-        assert_eq!(names, expected);
+        assert_eq!(trials, expected);
     }
 
     #[test]

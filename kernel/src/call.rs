@@ -14,6 +14,7 @@ use runtime_core::call::{Call, Resolved, Stat, Timestamp};
 use runtime_core::data::Data;
 use runtime_core::errno::Errno;
 use runtime_core::op::{Completion, Fd, Outcome, Token};
+use rustix::buffer::spare_capacity;
 
 use crate::descriptors::Descriptors;
 
@@ -195,26 +196,21 @@ fn read_cached(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Re
     let offset = file_offset(offset)?;
     // The kernel takes the offset in two halves, of which the upper one counts where a word is of 32 bits.
     let (low, high) = (offset as libc::c_ulong, (offset >> 32) as libc::c_ulong);
-    let read = |space: &mut [MaybeUninit<u8>]| {
-        let space = libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
-        let flags = libc::RWF_NOWAIT;
-        // Not through libc's function, which older C libraries lack.
-        // SAFETY: `space` describes memory that the kernel may write to, and is itself only read.
-        unsafe { libc::syscall(libc::SYS_preadv2, file.as_raw_fd(), &space, 1, low, high, flags) as isize }
-    };
-    // SAFETY: it is how many bytes the kernel wrote.
-    unsafe { fill(bytes, read) }
+    let space = bytes.spare_capacity_mut();
+    let space = libc::iovec { iov_base: space.as_mut_ptr().cast(), iov_len: space.len() };
+    let (fd, flags) = (file.as_raw_fd(), libc::RWF_NOWAIT);
+    // Not through libc's function, which older C libraries lack.
+    // SAFETY: `space` describes memory that the kernel may write to, and is itself only read.
+    let count = check(unsafe { libc::syscall(libc::SYS_preadv2, fd, &space, 1, low, high, flags) as isize })?;
+    // SAFETY: the kernel has written so many bytes behind those that there were.
+    unsafe { bytes.set_len(bytes.len() + count) };
+    Ok(count)
 }
 
 /// `pread(2)`, into the spare capacity.
 fn read(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    let offset = file_offset(offset)?;
-    let read = |space: &mut [MaybeUninit<u8>]| {
-        // SAFETY: the pointer and the length describe `space`, which the kernel only writes to.
-        unsafe { libc::pread64(file.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), offset) }
-    };
-    // SAFETY: it is how many bytes the kernel wrote.
-    unsafe { fill(bytes, read) }
+    file_offset(offset)?;
+    Ok(rustix::io::pread(file, spare_capacity(bytes), offset)?)
 }
 
 /// An offset as the kernel takes it. Never negative: -1 would be the file's own position, for some calls.
@@ -224,19 +220,6 @@ fn read(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Result<us
 /// `EINVAL` if no file is so long.
 pub fn file_offset(offset: u64) -> Result<i64, Errno> {
     i64::try_from(offset).map_err(|_| Errno::EINVAL)
-}
-
-/// Lets `read` write to the spare capacity of `bytes`.
-///
-/// # Safety
-///
-/// `read` returns how many of the first bytes it has written; a negative number if none, for the reason in `errno`.
-#[inline]
-unsafe fn fill(bytes: &mut Vec<u8>, read: impl FnOnce(&mut [MaybeUninit<u8>]) -> isize) -> io::Result<usize> {
-    let count = check(read(bytes.spare_capacity_mut()))?;
-    // SAFETY: so many bytes are written behind those that there were, as the caller promises.
-    unsafe { bytes.set_len(bytes.len() + count) };
-    Ok(count)
 }
 
 /// Repeats what a signal interrupted.

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use runtime_core::reactor::Unpark;
+use rustix::event::{EventfdFlags, eventfd};
 
 /// The descriptor behind [`Unpark`] for a reactor that waits on descriptors: `eventfd(2)`.
 ///
@@ -20,13 +21,8 @@ impl EventFd {
     ///
     /// Those of `eventfd(2)`: no descriptor left (`EMFILE`, `ENFILE`), or no memory.
     pub fn new() -> io::Result<Self> {
-        // SAFETY: no memory is involved.
-        let fd: RawFd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the call returned a new descriptor, which nobody else owns.
-        Ok(Self(File::from(unsafe { OwnedFd::from_raw_fd(fd) })))
+        let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        Ok(Self(File::from(fd)))
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use runtime_core::address::{Family, Kind, SockAddr, UnixAddr};
 use runtime_core::op::{Control, End, SocketOption};
+use rustix::net::{self, RecvFlags, SendFlags};
 use socket2::{Domain, SockRef, Socket, Type};
 
 /// Whether descriptors are in non-blocking mode (`O_NONBLOCK`).
@@ -45,18 +46,14 @@ pub fn set_mode(fd: BorrowedFd<'_>, mode: Mode) -> io::Result<()> {
 /// `send(2)` with `MSG_DONTWAIT | MSG_NOSIGNAL`.
 #[inline]
 pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-    // SAFETY: the pointer and the length describe `bytes`, which the kernel only reads.
-    let n = unsafe { libc::send(fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), flags) };
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+    Ok(net::send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?)
 }
 
 /// `recv(2)` with `MSG_DONTWAIT`.
 #[inline]
 pub fn receive(fd: BorrowedFd<'_>, space: &mut [u8]) -> io::Result<usize> {
-    // SAFETY: the pointer and the length describe `space`, which the kernel only writes to.
-    let n = unsafe { libc::recv(fd.as_raw_fd(), space.as_mut_ptr().cast(), space.len(), libc::MSG_DONTWAIT) };
-    if n < 0 { Err(io::Error::last_os_error()) } else { Ok(n as usize) }
+    let (count, _) = net::recv(fd, space, RecvFlags::DONTWAIT)?;
+    Ok(count)
 }
 
 /// Whether this error of accept(2) is of a connection that was lost before it was accepted, rather than of the

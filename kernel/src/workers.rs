@@ -132,6 +132,7 @@ impl Workers {
     }
 
     /// Hands out the answers that there are.
+    #[inline]
     pub fn collect(&mut self, mut each: impl FnMut(Token, Answer)) {
         if self.in_flight.is_empty() {
             return;

@@ -18,7 +18,7 @@ pub enum Entry {
 
 /// Wraps a function in one of the same name that runs it.
 ///
-/// With anything wrong, the errors come out beside the function, and nothing calls it: an editor still
+/// If something is wrong, the output is the function, which nothing calls, and the errors beside it. So an editor still
 /// understands its body, and the compiler does not complain of what follows from the mistake.
 pub fn expand(entry: Entry, options: TokenStream, item: TokenStream) -> TokenStream {
     let function = match syn::parse2::<Function>(item.clone()) {
@@ -54,7 +54,8 @@ pub fn expand(entry: Entry, options: TokenStream, item: TokenStream) -> TokenStr
     }
 }
 
-/// Hands the function to carhop: a `main` as its future, a test as what makes one for each backend.
+/// The call that hands the function to carhop: for `main` its future, for a test the function itself, which is called
+/// once for each backend.
 fn call(entry: Entry, Options { krate, backend }: &Options, function: &Function) -> TokenStream {
     let name = &function.name;
     match (entry, backend) {
@@ -96,7 +97,8 @@ impl Parse for Function {
         let vis = input.parse()?;
         let bare = input.fork().parse()?;
         let asyncness = input.parse()?;
-        // Here stand `struct` and the like, but `const`, `unsafe` and `extern` too: a runtime calls none of them.
+        // Items other than functions fail here, and so do `const`, `unsafe` and `extern` functions: a runtime calls
+        // none of them.
         let fn_token =
             input.parse().map_err(|error| Error::new(error.span(), "expected a plain `async fn`"))?;
         let name = input.parse()?;

@@ -1,8 +1,8 @@
 //! The attributes `#[carhop::main]` and `#[carhop::test]`.
 //!
-//! Users reach them through `carhop`, and the code they write calls only `carhop`. The function stays
-//! as it was written: it moves into one of the same name that is not `async` and hands it to the runtime,
-//! so types, lints and the compiler's errors are those of the function itself.
+//! Users reach them through `carhop`, and the generated code calls only `carhop`. The user's function stays as it was
+//! written: it moves into a function of the same name that is not `async` and hands it to the runtime. So types, lints
+//! and the compiler's errors are those of the user's function.
 
 #![forbid(unsafe_code)]
 
@@ -35,7 +35,7 @@ use crate::expand::{Entry, expand};
 /// }
 /// ```
 ///
-/// except that where no backend can be had, the program prints why on stderr and exits with code 1 rather than
+/// except that where no backend is available, the program prints why on stderr and exits with code 1 rather than
 /// panicking.
 ///
 /// Each call makes a runtime. The function may have any name, but must not be called from within a runtime.
@@ -61,8 +61,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes a test of an `async fn`, and runs it on every backend.
 ///
-/// The function is called once for each backend that is linked and that this machine offers, one after
-/// the other, each time on a runtime of its own. The test ends with the first backend it fails on.
+/// The function is called once for each backend that is linked and that this machine offers, one after the other, each
+/// time on a runtime of its own. The test ends with the first backend on which it fails.
 ///
 /// ```ignore
 /// #[carhop::test]
@@ -78,7 +78,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Options
 ///
-/// - `backend = "auto"`, `"epoll"` or `"uring"`: runs on this backend only, and fails if it cannot be had.
+/// - `backend = "auto"`, `"epoll"`, `"uring"` or `"sim"`: runs on this backend only, and fails if it is unavailable.
+/// - `sim`: short for `backend = "sim"`. Time is virtual, and costs nothing; the network is in memory.
 /// - `crate = "path"`: where to find carhop, if it is renamed or re-exported. `::carhop` by default.
 ///
 /// ```ignore

@@ -1,4 +1,4 @@
-//! What stands in the parentheses of an attribute.
+//! The options in the parentheses of an attribute.
 
 use proc_macro2::{Ident, TokenTree};
 use syn::parse::{Parse, ParseStream};
@@ -17,7 +17,7 @@ impl Parse for Options {
         let mut krate = None;
         let mut backend = None;
         while !input.is_empty() {
-            // `crate` is a keyword, and whatever else stands here deserves the same answer.
+            // A token rather than an identifier: `crate` is a keyword, and anything else gets the same error.
             let name: TokenTree = input.parse()?;
             match name.to_string().as_str() {
                 "backend" => set(&mut backend, &name, parse_backend(&parse_value(input, &name)?)?)?,
@@ -37,7 +37,7 @@ impl Parse for Options {
     }
 }
 
-/// An error points at the name: where the value is missing, there may be nothing else to point at.
+/// An error points at the name: if the value is missing, there may be no other token.
 fn parse_value(input: ParseStream<'_>, name: &TokenTree) -> Result<LitStr> {
     input
         .parse::<Token![=]>()

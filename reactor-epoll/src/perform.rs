@@ -37,7 +37,7 @@ impl EpollReactor {
                 return sent.push_back(Completion::last_with(token, result, data));
             }
             Op::Writable { fd } => self.writable(token, fd),
-            Op::Call(call) => return self.call(token, *call, done),
+            Op::Call(call) => return self.call(token, call, done),
             Op::Close { fd } => Poll::Ready(self.forget(fd).and_then(Owner::close)),
             Op::Cancel { target } => {
                 if self.table.cancel(target) || self.workers.cancel(target) {

@@ -62,11 +62,10 @@ impl Descriptors {
         Fd::new(number, slot.generation)
     }
 
-    /// Takes a name away: who still waits, and the socket.
+    /// Takes a name away: the socket, and who still waits.
     pub(crate) fn remove(&mut self, fd: Fd) -> Result<Descriptor, Errno> {
-        let slot = self.slots.get_mut(fd.number() as usize).filter(|slot| slot.generation == fd.generation());
-        let slot = slot.ok_or(Errno::EBADF)?;
-        let descriptor = slot.entry.take().ok_or(Errno::EBADF)?;
+        let slot = self.slots.get_mut(fd.number() as usize).ok_or(Errno::EBADF)?;
+        let descriptor = slot.entry.take_if(|_| slot.generation == fd.generation()).ok_or(Errno::EBADF)?;
         slot.generation = slot.generation.wrapping_add(1);
         self.vacant.push(fd.number());
         for token in descriptor.waiting() {

@@ -1,27 +1,33 @@
 //! Threads for closures that may block.
 
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use runtime_core::call::Job;
 use runtime_core::op::Token;
 
 use crate::network::signal::Signal;
 
-/// How many closures of one node run at a time. More wait.
-const MOST_THREADS: usize = 64;
+/// How long a thread waits for something to do before it ends.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The closures of one node that run on other threads, or wait to.
 pub(crate) struct Jobs {
     shared: Arc<Shared>,
+    /// How many run at a time. More wait.
+    limit: usize,
 }
 
 /// What the threads share with the node.
 struct Shared {
     queue: Mutex<Queue>,
+    /// There is a closure for a thread that waits, or there will be none any more.
+    changed: Condvar,
     signal: Arc<Signal>,
 }
 
@@ -32,12 +38,17 @@ struct Queue {
     running: HashSet<Token>,
     finished: Vec<Token>,
     threads: usize,
+    /// Those of them that have no closure, and will look for one.
+    idle: usize,
+    /// The node is gone.
+    closed: bool,
 }
 
 impl Jobs {
     /// None yet. `signal` is stirred whenever one has ended.
-    pub(crate) fn new(signal: Arc<Signal>) -> Self {
-        Self { shared: Arc::new(Shared { queue: Mutex::default(), signal }) }
+    pub(crate) fn new(signal: Arc<Signal>, limit: usize) -> Self {
+        let shared = Shared { queue: Mutex::default(), changed: Condvar::new(), signal };
+        Self { shared: Arc::new(shared), limit }
     }
 
     /// Calls a closure as soon as there is a thread for it.
@@ -48,12 +59,16 @@ impl Jobs {
     pub(crate) fn start(&mut self, token: Token, job: Job) -> io::Result<()> {
         let mut queue = self.shared.lock();
         queue.waiting.push_back((token, job));
-        if queue.threads == MOST_THREADS {
+        if queue.waiting.len() <= queue.idle || queue.threads == self.limit {
+            self.shared.changed.notify_one();
             return Ok(());
         }
         let shared = Arc::clone(&self.shared);
-        match thread::Builder::new().name("sim-job".into()).spawn(move || shared.work()) {
-            Ok(_) => queue.threads += 1,
+        match thread::Builder::new().name("carhop-blocking".into()).spawn(move || shared.work()) {
+            Ok(_) => {
+                queue.threads += 1;
+                queue.idle += 1;
+            }
             Err(_) if queue.threads > 0 => {}
             Err(error) => {
                 let refused = queue.waiting.pop_back();
@@ -65,8 +80,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// Nobody waits for it any more. A closure that has not begun is dropped, one that runs goes on. Says whether that was
-    /// in time: it was not if the closure has returned, or was never there.
+    /// Nobody waits for it any more. A closure that has not begun is dropped, one that runs goes on. Says whether
+    /// that was in time: it was not if the closure has returned, or was never there.
     pub(crate) fn cancel(&mut self, token: Token) -> bool {
         let mut queue = self.shared.lock();
         match queue.waiting.iter().position(|&(other, _)| other == token) {
@@ -98,19 +113,36 @@ impl Jobs {
 
 impl Drop for Jobs {
     fn drop(&mut self) {
-        let waiting = mem::take(&mut self.shared.lock().waiting);
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        let waiting = mem::take(&mut queue.waiting);
+        drop(queue);
+        self.shared.changed.notify_all();
         drop(waiting);
     }
 }
 
 impl Shared {
-    /// Calls closures while there are any: the life of a thread.
+    /// The life of a thread, which was counted as idle when it was started.
     fn work(&self) {
         let mut queue = self.lock();
-        while let Some((token, job)) = queue.waiting.pop_front() {
+        loop {
+            let is_idle = |queue: &mut Queue| queue.waiting.is_empty() && !queue.closed;
+            let waited = self.changed.wait_timeout_while(queue, PATIENCE, is_idle);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            let Some((token, job)) = queue.waiting.pop_front() else { break };
+            queue.idle -= 1;
             queue.running.insert(token);
             drop(queue);
-            job.run(&|| ());
+            // Before anybody sees the answer: so whoever has awaited one closure needs no second thread for the next.
+            let is_idle = Cell::new(false);
+            let done = || {
+                if !is_idle.replace(true) {
+                    self.lock().idle += 1;
+                }
+            };
+            job.run(&done);
+            done();
             queue = self.lock();
             if queue.running.remove(&token) {
                 queue.finished.push(token);
@@ -118,6 +150,7 @@ impl Shared {
             }
         }
         queue.threads -= 1;
+        queue.idle -= 1;
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -132,9 +165,11 @@ mod tests {
 
     use super::*;
 
+    const LIMIT: usize = 3;
+
     fn jobs() -> (Jobs, Arc<Signal>) {
         let signal = Arc::<Signal>::default();
-        (Jobs::new(Arc::clone(&signal)), signal)
+        (Jobs::new(Arc::clone(&signal), LIMIT), signal)
     }
 
     const fn token(slot: u32) -> Token {
@@ -153,11 +188,27 @@ mod tests {
     }
 
     #[test]
+    fn one_thread_is_enough_for_one_closure_after_the_other() {
+        let (mut jobs, _) = jobs();
+        let (tell, told) = mpsc::channel();
+        let ids = (1..=100).map(|slot| {
+            let tell = tell.clone();
+            let answer = move |done: &dyn Fn()| {
+                done();
+                tell.send(thread::current().id()).unwrap();
+            };
+            jobs.start(token(slot), Job::with_answer(answer)).unwrap();
+            told.recv().unwrap()
+        });
+        assert_eq!(ids.collect::<HashSet<_>>().len(), 1);
+    }
+
+    #[test]
     fn more_than_there_are_threads_wait_and_can_be_cancelled() {
         let (mut jobs, signal) = jobs();
         let (go, wait) = mpsc::channel::<()>();
         let wait = Arc::new(Mutex::new(wait));
-        let most = MOST_THREADS as u32;
+        let most = LIMIT as u32;
         for slot in 0..most {
             let wait = Arc::clone(&wait);
             jobs.start(token(slot), Job::new(move || assert!(wait.lock().unwrap().recv().is_err()))).unwrap();
@@ -172,7 +223,7 @@ mod tests {
         drop(go);
         assert_eq!(told.iter().collect::<Vec<_>>(), [most + 1]);
         let (mut seen, mut finished) = (0, 0);
-        while finished < MOST_THREADS + 1 {
+        while finished < LIMIT + 1 {
             seen = signal.wait(seen, Duration::MAX);
             finished += jobs.take_finished().len();
         }
@@ -202,7 +253,7 @@ mod tests {
         let (mut jobs, _) = jobs();
         let (go, wait) = mpsc::channel::<()>();
         let wait = Arc::new(Mutex::new(wait));
-        for slot in 0..MOST_THREADS as u32 {
+        for slot in 0..LIMIT as u32 {
             let wait = Arc::clone(&wait);
             jobs.start(token(slot), Job::new(move || assert!(wait.lock().unwrap().recv().is_err()))).unwrap();
         }

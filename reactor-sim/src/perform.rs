@@ -33,7 +33,7 @@ impl SimReactor {
                 let result = self.send(fd, &data).map(Outcome::Count);
                 return sent.push_back(Completion::last_with(token, result, data));
             }
-            Op::Call(call) => match *call {
+            Op::Call(call) => match call {
                 Call::Resolve { host, port } => {
                     Some(Ok(Outcome::Addresses(Box::new(self.network.resolve(&host, port)))))
                 }

@@ -19,10 +19,17 @@ use crate::network::signal::Unparker;
 use crate::network::socket::SocketId;
 use crate::network::state::State;
 
+/// How many closures of one node run at a time, unless it was made with another limit. More wait.
+const MOST_THREADS: usize = 64;
+
 /// A node of a [`Network`].
 ///
 /// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them wait, and
 /// else returns early: the others have something to do first. A turn that does not wait never moves the clock.
+///
+/// So what a node computes takes no time. Only one that looks at the clock thousands of times while it stands still has each
+/// further look take a microsecond: a loop that is busy until some time comes ends, and so does one whose tasks are always
+/// ready while a timer is to fire.
 pub struct SimReactor {
     pub(crate) network: Network,
     pub(crate) node: NodeId,
@@ -36,20 +43,25 @@ pub struct SimReactor {
 impl SimReactor {
     /// A new node of that network.
     pub fn new(network: &Network) -> Self {
+        Self::with_workers(network, MOST_THREADS)
+    }
+
+    /// The same, with so many threads at most for closures that may block, at least one. Without a limit there are 64.
+    pub fn with_workers(network: &Network, limit: usize) -> Self {
         let signal = network.signal();
         Self {
             network: network.clone(),
             node: network.with(|state| state.nodes.add()),
             descriptors: Descriptors::default(),
-            jobs: Jobs::new(Arc::clone(signal)),
+            jobs: Jobs::new(Arc::clone(signal), limit.max(1)),
             cancelled: Vec::new(),
             unparker: Arc::new(Unparker::new(Arc::clone(signal))),
         }
     }
 
-    /// The only node of a network of its own, in which `seed` decides where nothing else does.
-    pub fn alone(seed: u64) -> Self {
-        Network::builder().seed(seed).build().reactor()
+    /// The only node of a network of its own.
+    pub fn alone() -> Self {
+        Network::new().reactor()
     }
 
     /// The network that it is a node of.
@@ -120,7 +132,7 @@ impl Reactor for SimReactor {
     }
 
     fn now(&self) -> Nanos {
-        self.network.now()
+        self.network.with(State::look)
     }
 
     fn unparker(&mut self) -> io::Result<Arc<dyn Unpark>> {

@@ -36,8 +36,8 @@ impl SimReactor {
         done.extend(finished.into_iter().map(|token| Completion::last(token, Ok(Outcome::Done))));
     }
 
-    /// Looks at each socket that something has happened to, and completes what that makes possible: of each a share, so that
-    /// all have theirs.
+    /// Looks at each socket that something has happened to, and completes what that makes possible: of each a share,
+    /// so that all have theirs.
     pub(crate) fn serve(&mut self, pool: &Rc<Pool>, done: &mut VecDeque<Completion>) {
         let ready = self.network.with(|state| state.take_ready(self.node));
         let (mut first, mut left) = (Vec::new(), MOST_RECEIVED_LEN);

@@ -33,6 +33,12 @@ impl Results<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.done.is_empty() && self.sent.is_empty()
     }
+
+    #[inline]
+    fn push(&mut self, is_send: bool, completion: Completion) {
+        let queue = if is_send { &mut self.sent } else { &mut self.done };
+        queue.push_back(completion);
+    }
 }
 
 impl UringReactor {
@@ -104,23 +110,11 @@ impl UringReactor {
             Next::Recall => self.recall(token),
             Next::Park => self.flights.park(token),
             Next::End(result) => {
-                // SAFETY: it is what `outcome` makes of the last result, which is used here alone: an accept's was none.
-                unsafe { self.end(token, result, results) };
+                let work = self.flights.remove(token, &mut self.table);
+                // SAFETY: what `outcome` makes of the last result is used here alone: that of an accept it reports.
+                results.push(work.is_send(), unsafe { work.end(token, result, &mut self.table) });
             }
         }
-    }
-
-    /// Reports the terminal completion.
-    ///
-    /// # Safety
-    ///
-    /// That of [`Work::end`].
-    #[inline]
-    pub(crate) unsafe fn end(&mut self, token: Token, result: Result<u32, Errno>, results: &mut Results<'_>) {
-        let work = self.flights.remove(token, &mut self.table);
-        let queue = if work.is_send() { &mut results.sent } else { &mut results.done };
-        // SAFETY: as the caller promises.
-        queue.push_back(unsafe { work.end(token, result, &mut self.table) });
     }
 
     /// A cancel's answer. `ENOENT` with the target still under way means that the kernel could not find it:

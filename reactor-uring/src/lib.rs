@@ -93,8 +93,7 @@ pub struct UringReactor {
     /// An unpark for which no turn that may wait has returned yet.
     unparked: bool,
     bell: Bell,
-    /// Descriptors that were given up in exchange for duplicates, until no request that has not been submitted can name
-    /// them.
+    /// Descriptors of which duplicates were exported, for as long as a request that names them may be unsubmitted.
     exported: Vec<Owner>,
     /// With deferred completion work the kernel answers other threads with `EEXIST`.
     thread_bound: PhantomData<*mut ()>,
@@ -197,10 +196,8 @@ impl Reactor for UringReactor {
 
     fn export(&mut self, fd: Fd) -> io::Result<OwnedFd> {
         // A request that has not been submitted may name the number, which must not be another descriptor's by then.
-        let duplicate = match self.ring.unsubmitted() {
-            0 => None,
-            _ => Some(self.table.get(fd)?.try_clone_to_owned()?),
-        };
+        let may_be_named = self.ring.unsubmitted() > 0;
+        let duplicate = may_be_named.then(|| self.table.get(fd)?.try_clone_to_owned()).transpose()?;
         let (owner, state) = self.table.remove(fd)?;
         self.cancel_all(&state.waiting);
         match duplicate {
@@ -241,6 +238,7 @@ impl Drop for UringReactor {
     ///
     /// What is accepted or opened meanwhile is closed with the table.
     fn drop(&mut self) {
+        self.missed_ends = MissedEnds::default();
         for token in self.flights.tokens() {
             self.cancel(token);
         }

@@ -41,7 +41,7 @@ impl UringReactor {
                 Ok(addr) => Work::Connect { fd, addr: Box::new(addr) },
                 Err(error) => failed(error.into()),
             },
-            Op::Call(call) => match self.prepare(token, *call) {
+            Op::Call(call) => match self.prepare(token, call) {
                 Ok(Some(work)) => work,
                 Ok(None) => return,
                 Err((errno, call)) => Work::failed(call::refused(call, token, errno)),
@@ -77,15 +77,15 @@ impl UringReactor {
                     Err(errno) => Err((errno, Call::ReadAt { fd, offset, bytes })),
                 }
             }
-            Call::ReadAt { fd, .. } => self.employ(token, call, Some(fd)).map(|()| None),
+            Call::ReadAt { fd, .. } => self.give_to_threads(token, call, Some(fd)).map(|()| None),
             Call::Resolve { .. } | Call::Open { .. } | Call::Stat { .. } | Call::Run(_) => {
-                self.employ(token, call, None).map(|()| None)
+                self.give_to_threads(token, call, None).map(|()| None)
             }
         }
     }
 
-    /// Checks what `pread(2)` does before it reads. io_uring does not: it reads what a pipe or a socket has, and takes an
-    /// offset of -1 for the file's own position.
+    /// Checks what `pread(2)` checks before it reads. io_uring does not: it reads what a pipe or a socket has, and
+    /// takes an offset of -1 for the file's own position.
     fn check_offset(&mut self, fd: Fd, offset: u64) -> Result<(), Errno> {
         let (file, state) = self.table.get_mut(fd)?;
         call::file_offset(offset)?;
@@ -101,8 +101,7 @@ impl UringReactor {
         Ok(())
     }
 
-    /// Gives a call to the threads.
-    fn employ(&mut self, token: Token, call: Call, file: Option<Fd>) -> Result<(), (Errno, Call)> {
+    fn give_to_threads(&mut self, token: Token, call: Call, file: Option<Fd>) -> Result<(), (Errno, Call)> {
         let unpark = match self.unparker() {
             Ok(unpark) => unpark,
             Err(error) => return Err((error.into(), call)),
@@ -113,8 +112,8 @@ impl UringReactor {
         Ok(())
     }
 
-    /// Makes a name stale. What waits on the descriptor is cancelled in the same enter and before it is closed, since the
-    /// kernel keeps it open for what is armed on it.
+    /// Makes a name stale. What waits on the descriptor is cancelled in the same enter and before it is closed, since
+    /// the kernel keeps it open for what is armed on it.
     fn close(&mut self, fd: Fd) -> Result<Work, Errno> {
         let (owner, state) = self.table.remove(fd)?;
         self.cancel_all(&state.waiting);
@@ -193,8 +192,7 @@ impl UringReactor {
     #[cold]
     fn refuse(&mut self, token: Token, work: Work, errno: Errno) {
         let is_send = work.is_send();
-        // SAFETY: an error is no result of the kernel's that somebody else could have.
-        let completion = Box::new(unsafe { work.end(token, Err(errno), &mut self.table) });
+        let completion = Box::new(work.fail(token, errno, &mut self.table));
         self.launch(token, Work::Failed { completion, is_send });
     }
 
@@ -208,8 +206,9 @@ impl UringReactor {
 
     #[inline]
     pub(crate) fn request(&mut self, request: squeue::Entry) {
-        // SAFETY: memory is named only by the requests of operations. It is their flights', which are in `flights` until the
-        // request's last completion (`complete`) or, if that does not come, are leaked (`drop`). Nobody changes it there.
+        // SAFETY: memory is named only by the requests of operations. It is their flights', which are in `flights`
+        // until the request's last completion (`complete`) or, if that does not come, are leaked (`drop`). Nobody
+        // changes it there.
         unsafe { self.ring.push(request) };
     }
 }

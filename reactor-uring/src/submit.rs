@@ -40,8 +40,8 @@ impl Owner {
     }
 }
 
-/// The request that performs an operation on the descriptor of this number, in its second way if `fallback` says so. All
-/// memory that it names is the operation's, and stays where it is when that is moved.
+/// The request that performs an operation on the descriptor of this number, in its second way if `fallback` says so.
+/// All memory that it names is the operation's, and stays where it is when that is moved.
 #[inline]
 pub(crate) fn request(token: Token, work: &mut Work, fallback: bool, number: RawFd) -> squeue::Entry {
     let fd = types::Fd(number);

@@ -61,8 +61,8 @@ impl UringReactor {
         }
         // Where the kernel's answers to cancels are, too: behind what was immediate.
         for token in mem::take(&mut self.withdrawn) {
-            // SAFETY: an error is no result of the kernel's that somebody else could have.
-            unsafe { self.end(token, Err(Errno::ECANCELED), results) };
+            let work = self.flights.remove(token, &mut self.table);
+            results.done.push_back(work.fail(token, Errno::ECANCELED, &mut self.table));
         }
         self.bell.clear();
         self.collect(results);
@@ -98,8 +98,8 @@ impl UringReactor {
             || self.workers.any_ended()
     }
 
-    /// See [`Reactor::idle`](runtime_core::Reactor::idle). An unpark that a turn has found is no reason for another one:
-    /// whoever is woken that way looks around when that turn is over.
+    /// See [`Reactor::idle`](runtime_core::Reactor::idle). An unpark that a turn has found is no reason for another
+    /// turn: whoever is woken that way looks around when that one is over.
     pub(crate) fn until_next_turn(&self, pool: &Pool) -> Wait {
         let chunks = self.buffers.as_ref().map_or(0, Buffers::available) + pool.available();
         let parked_can_go_on = self.flights.parked() > 0 && chunks > 0;

@@ -53,20 +53,20 @@ pub(crate) struct Receive {
     pub(crate) watched: bool,
 }
 
-/// Who is to say when an operation ends.
+/// Where an operation is, and so what it takes to end it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Whereabouts {
-    /// The kernel, which makes an attempt now and then. In between it cannot find the request.
+    /// With the kernel, which makes an attempt now and then. In between it cannot find the request.
     Waiting,
-    /// The same, for an accept.
+    /// The same, as an accept.
     Accepting,
-    /// The kernel, which makes one attempt, however long that takes.
+    /// With the kernel, which makes one attempt, however long that takes.
     Working,
-    /// The kernel, as soon as it has the request.
+    /// With the kernel, which is done with it as soon as it has it.
     Ending,
-    /// Nobody but the reactor: a receive in the queue of parked ones.
+    /// In the queue of parked receives.
     Parked,
-    /// A thread that makes a call.
+    /// With the threads that make calls.
     Thread,
 }
 
@@ -75,7 +75,7 @@ impl Work {
         Work::Receive(Receive { fd, parked: None, fed: false, watched: false })
     }
 
-    /// What has this completion when its turn comes.
+    /// What ends with this completion when its turn comes.
     pub(crate) fn failed(completion: Completion) -> Self {
         Work::Failed { completion: Box::new(completion), is_send: false }
     }
@@ -125,12 +125,18 @@ impl Work {
         matches!(self, Work::Send { .. } | Work::Failed { is_send: true, .. })
     }
 
+    /// The terminal completion of what the kernel has no result for.
+    pub(crate) fn fail(self, token: Token, errno: Errno, table: &mut Table) -> Completion {
+        // SAFETY: it is an error.
+        unsafe { self.end(token, Err(errno), table) }
+    }
+
     /// The terminal completion.
     ///
     /// # Safety
     ///
-    /// Unless it is an error, `result` is the kernel's last one for the request that `submit::request` made of this, and
-    /// nobody has made use of it.
+    /// Unless it is an error, `result` is the kernel's last one for the request that `submit::request` made of this,
+    /// and nobody has made use of it.
     #[inline]
     pub(crate) unsafe fn end(
         self,

@@ -69,7 +69,7 @@ where
         Job::with_answer(move |done| work.call(done))
     };
     let queued = Rc::new(Queued(Arc::clone(&work) as Arc<dyn GiveUp>));
-    if io.start(Op::Call(Box::new(Call::Run(job))), Role::Request, queued).is_ok() {
+    if io.start(Op::Call(Call::Run(job)), Role::Request, queued).is_ok() {
         // Now: this task may block until the closure has been called. Should the reactor fail, its next turn says so.
         let _ = io.perform(Wait::No);
     }

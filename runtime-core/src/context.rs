@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 
 use crate::core::Core;
 use crate::incident;
+use crate::io::Io;
 use crate::remote::registry::Serial;
 use crate::task::{self, ready};
 
@@ -46,6 +47,16 @@ pub(crate) fn with<T>(what: &str, f: impl FnOnce(&Rc<Core>) -> T) -> T {
              carhop::run, Runtime::block_on, #[carhop::main] or #[carhop::test]"
         ),
     }
+}
+
+/// What the sockets and files of the runtime of this thread share.
+///
+/// # Panics
+///
+/// If none is running; `what` is named in the text.
+#[track_caller]
+pub(crate) fn io(what: &str) -> Rc<Io> {
+    with(what, |core| Rc::clone(core.io()))
 }
 
 /// Calls `f` with the runtime of that serial number, if it lives on this thread, running or not.

@@ -3,12 +3,11 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
 use crate::call::{Call, Stat};
 use crate::context;
 use crate::data::Data;
-use crate::io::{Descriptor, Io};
+use crate::io::Descriptor;
 use crate::op::{Fd, Op, Outcome};
 use crate::request::{InFlight, Request};
 
@@ -29,7 +28,7 @@ impl File {
     /// Polling it panics outside of a running runtime.
     pub async fn open(path: &Path) -> io::Result<Self> {
         let path = path.to_owned();
-        let descriptor = InFlight::start(&current(), Open { path }).await?;
+        let descriptor = InFlight::start(&context::io("a file"), Open { path }).await?;
         Ok(Self { descriptor })
     }
 
@@ -44,7 +43,7 @@ impl File {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { descriptor: Descriptor::import(&current(), fd)? })
+        Ok(Self { descriptor: Descriptor::import(&context::io("a file"), fd)? })
     }
 
     /// Reads from `offset` into the spare capacity of `bytes`, behind what they have. How many bytes that is: 0 at the
@@ -76,12 +75,7 @@ impl AsFd for File {
 /// Polling it panics outside of a running runtime.
 pub async fn stat(path: &Path) -> io::Result<Stat> {
     let path = path.to_owned();
-    InFlight::start(&current(), StatPath { path }).await
-}
-
-#[track_caller]
-fn current() -> Rc<Io> {
-    context::with("a file", |core| Rc::clone(core.io()))
+    InFlight::start(&context::io("a file"), StatPath { path }).await
 }
 
 struct Open {
@@ -92,7 +86,7 @@ impl Request for Open {
     type Output = io::Result<Descriptor>;
 
     fn op(self) -> Op {
-        Op::Call(Box::new(Call::Open { path: self.path }))
+        Op::Call(Call::Open { path: self.path })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {
@@ -111,7 +105,7 @@ impl Request for StatPath {
     type Output = io::Result<Stat>;
 
     fn op(self) -> Op {
-        Op::Call(Box::new(Call::Stat { path: self.path }))
+        Op::Call(Call::Stat { path: self.path })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {
@@ -133,7 +127,7 @@ impl Request for ReadAt {
 
     fn op(self) -> Op {
         let Self { fd, offset, bytes } = self;
-        Op::Call(Box::new(Call::ReadAt { fd, offset, bytes }))
+        Op::Call(Call::ReadAt { fd, offset, bytes })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, data: Option<Data>) -> Self::Output {

@@ -12,7 +12,7 @@ use crate::address::{Family, Kind, SockAddr};
 use crate::arena::Arena;
 use crate::clock::Nanos;
 use crate::contain::{self, contain};
-use crate::op::{Attempt, Completion, Control, End, Fd, Op, SocketOption, Token};
+use crate::op::{Completion, Control, End, Fd, Op, SocketOption, Token};
 use crate::operations::{Completer, Operations, Role};
 use crate::pool::Pool;
 use crate::process::{self, Process};
@@ -331,12 +331,6 @@ impl Descriptor {
     #[inline]
     pub(crate) fn io(&self) -> &Rc<Io> {
         &self.io
-    }
-
-    /// Tries something at once.
-    #[inline]
-    pub(crate) fn attempt(&self, attempt: Attempt<'_>) -> io::Result<usize> {
-        self.io.with_reactor(|reactor| reactor.attempt(self.fd, attempt))
     }
 
     /// A request that answers at once.

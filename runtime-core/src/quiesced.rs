@@ -35,7 +35,7 @@ impl Future for OperationsEnded {
         // Cloned before anything is looked at: it may be a user's own.
         let waker = cx.waker().clone();
         if self.wait.is_none() {
-            let io = context::with("waiting for operations to end", |core| Rc::clone(core.io()));
+            let io = context::io("waiting for operations to end");
             let Some(wait) = io.operations().quiesce().snapshot() else {
                 drop_contained(waker);
                 return Poll::Ready(());

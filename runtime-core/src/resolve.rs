@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use crate::call::Call;
 use crate::context;
@@ -23,7 +22,7 @@ use crate::task::JoinError;
 ///
 /// Polling it panics outside of a running runtime.
 pub async fn resolve(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let io = context::with("a look-up", |core| Rc::clone(core.io()));
+    let io = context::io("a look-up");
     InFlight::start(&io, Resolve { host, port }).await
 }
 
@@ -37,7 +36,7 @@ impl Request for Resolve {
 
     fn op(self) -> Op {
         let Self { host, port } = self;
-        Op::Call(Box::new(Call::Resolve { host, port }))
+        Op::Call(Call::Resolve { host, port })
     }
 
     fn finish(result: io::Result<Outcome<Descriptor>>, _: Option<Data>) -> Self::Output {

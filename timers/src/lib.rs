@@ -1,13 +1,13 @@
-//! A hierarchical timer wheel. It knows no clock and no runtime: whoever owns it tells it the time.
+//! A hierarchical timer wheel. It knows no clock and no runtime: its owner tells it the time.
 //!
 //! # How it works
 //!
-//! Keeping timers sorted costs O(log n) each, and most timers are cancelled long before they matter. A wheel
-//! sorts only as finely as it must: what is far away lies in coarse slots until time comes near.
+//! Keeping timers sorted costs O(log n) each, and most timers are cancelled long before they are due. A wheel sorts
+//! only as finely as it must: timers that are far away lie in coarse slots until their time comes near.
 //!
-//! Write a deadline, and the time the wheel has reached (`elapsed`), as numbers in base 64. 64 bits make
-//! eleven digits. The first digit in which the two differ says how far away the deadline is; it names the
-//! *level*, and the deadline's digit there names one of the level's 64 *slots*:
+//! Write a deadline, and the time that the wheel has reached (`elapsed`), as numbers in base 64. 64 bits make eleven
+//! digits. The position of the first digit in which the two differ says how far away the deadline is: it is the
+//! *level*. The deadline's digit there is one of the level's 64 *slots*:
 //!
 //! ```text
 //!  level       10   9   8   7   6   5   4   3   2   1   0
@@ -25,21 +25,20 @@
 //!   6..10   69 s, 73 min, 3.3 days, 209 days, 37 years (only 16 slots there: 4 bits are left of 64)
 //! ```
 //!
-//! A timer differs from `elapsed` at its level, so one rule always holds: **above level 0 the slot that
-//! contains `elapsed` is empty**, and so are the slots before it. All timers of a lower level therefore come
-//! before all of a higher one, and within a level the slots are in order. The earliest timer is in the first
-//! occupied slot of the lowest occupied level: two bitmap look-ups.
+//! A timer's deadline differs from `elapsed` at the timer's level, so one rule always holds: **above level 0 the slot
+//! that contains `elapsed` is empty**, and so are the slots before it. All timers of a lower level therefore come
+//! before all of a higher one, and within a level the slots are in order. The earliest timer is in the first occupied
+//! slot of the lowest occupied level: two bitmap look-ups.
 //!
-//! When `elapsed` enters an occupied slot, that slot's list is taken apart and each of its timers filed
-//! again, at a lower level. A timer moves at most ten times in its life, usually none, since most are removed
-//! before. At level 0, where a tick is one nanosecond, all timers of a slot have the same deadline: nothing
-//! is ever rounded.
+//! When `elapsed` enters an occupied slot, that slot's list is taken apart, and each of its timers is filed again, at a
+//! lower level. A timer moves at most ten times in its life, and usually never, since most are removed before. At level
+//! 0, where a tick is one nanosecond, all timers of a slot have the same deadline: no deadline is ever rounded.
 //!
-//! Lists are first-in-first-out and are taken apart in order. As timers with the same deadline always share a
-//! list, they fire in order of insertion.
+//! Lists are first-in-first-out and are taken apart in order. Timers with the same deadline always share a list, so
+//! they fire in order of insertion.
 //!
-//! A deadline before `elapsed` has no place in the wheel. The few timers that are inserted that late wait in
-//! a sorted map.
+//! A deadline before `elapsed` has no place in the wheel. The few timers that are inserted that late wait in a sorted
+//! map.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -79,7 +78,7 @@ const FEW: usize = 8;
 /// assert!(wheel.is_empty());
 /// ```
 pub struct Wheel<T> {
-    /// No timer in `slots` has a deadline before it, every timer in `overdue` does.
+    /// Every timer in `overdue` has a deadline before it, and no timer in `slots` does.
     elapsed_ns: u64,
     last_generation: NonZeroU32,
     entries: Slab<Entry<T>>,
@@ -89,9 +88,9 @@ pub struct Wheel<T> {
 
 /// Names one timer, for [`Wheel::remove`] and [`Wheel::get_mut`].
 ///
-/// The key of a timer that has left matches no later one, even where that one reuses its memory: they differ
-/// in their generation, the wheel's count of insertions. It has 32 bits and wraps, so a key would have to be
-/// kept for exactly 2^32 - 1 insertions (or a multiple) to hit a stranger.
+/// The key of a timer that has left matches no later one, even if that reuses its memory: the two differ in their
+/// generation, the wheel's count of insertions. The generation has 32 bits and wraps, so a key would have to be kept
+/// for exactly 2^32 - 1 insertions (or a multiple) to match another timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     index: u32,
@@ -160,7 +159,7 @@ impl<T> Wheel<T> {
             if place.is_exact() {
                 return self.slots[place].first().map(|index| self.take(index, start_ns));
             }
-            // Straight to the earliest timer, past the levels between, where that is known.
+            // Straight to the earliest timer, if it is known, past the levels between.
             self.enter(place, now_ns.min(self.earliest_ns(place)));
         }
         // All occupied slots start later, so the first digit in which a timer differs stays the same.
@@ -171,10 +170,10 @@ impl<T> Wheel<T> {
     /// When to call [`pop_expired`](Self::pop_expired) next: never after the earliest deadline, often exactly
     /// at it. `None` if there are no timers.
     ///
-    /// It is exact if the earliest timer is near or has few neighbours in its slot, so that a lone sleep of
-    /// an hour does not wake its thread once per level on the way. A crowded slot would take long to search,
-    /// and this is asked on every turn of a loop: there it answers with the start of the slot. Looking then
-    /// files the slot's timers at lower levels, so a timer causes at most ten such early looks.
+    /// It is exact if the earliest timer is near or has few neighbours in its slot, so that a lone sleep of an hour
+    /// does not wake its thread once per level on the way. A crowded slot would take long to search, and a loop calls
+    /// this on every turn: then it returns the start of the slot. Calling `pop_expired` at that time files the slot's
+    /// timers at lower levels, so a timer causes at most ten such early calls.
     pub fn next_wakeup(&self) -> Option<u64> {
         match self.overdue.first_key_value() {
             Some((&deadline_ns, _)) => Some(deadline_ns),
@@ -205,7 +204,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// Unlinks an entry, whose place follows from its deadline, and frees it.
+    /// Unlinks an entry and frees it. Its place follows from its deadline.
     #[inline]
     fn take(&mut self, index: u32, deadline_ns: u64) -> T {
         if deadline_ns >= self.elapsed_ns {
@@ -219,8 +218,8 @@ impl<T> Wheel<T> {
         self.entries.remove(index as usize).value
     }
 
-    /// Moves time into the first occupied slot, which must then be empty: its timers go to lower levels, in
-    /// order. Those levels are empty, so no timer overtakes another of the same deadline.
+    /// Moves time into the first occupied slot, which must be empty from then on: its timers go to lower levels, in
+    /// order. Those levels are empty before, so no timer overtakes another of the same deadline.
     fn enter(&mut self, place: Place, elapsed_ns: u64) {
         debug_assert!(self.elapsed_ns < elapsed_ns, "a slot that contains the time already is empty");
         self.elapsed_ns = elapsed_ns;
@@ -232,7 +231,7 @@ impl<T> Wheel<T> {
         }
     }
 
-    /// The earliest deadline in an occupied slot, or the slot's start if that is cheaper.
+    /// The earliest deadline in an occupied slot, or the slot's start if the slot is crowded.
     fn earliest_ns(&self, place: Place) -> u64 {
         let start_ns = place.start_ns(self.elapsed_ns);
         if place.is_exact() {

@@ -1,5 +1,5 @@
-//! First-in-first-out lists threaded through the slab. An entry names its neighbours by index, so it can
-//! leave from the middle in O(1), and a list costs no allocation.
+//! First-in-first-out lists threaded through the slab. An entry names its neighbours by index, so it can be unlinked
+//! from the middle in O(1), and a list costs no allocation.
 
 use std::num::NonZeroU32;
 
@@ -8,8 +8,8 @@ use slab::Slab;
 /// The end of a list.
 const NONE: u32 = u32::MAX;
 
-/// A timer. The slab finds its vacant mark inside `generation`, which is never zero: with a pointer as value
-/// it takes 32 bytes.
+/// A timer. `generation` is never zero, so the slab has room there for its vacant mark: with a pointer as value a place
+/// takes 32 bytes.
 pub(crate) struct Entry<T> {
     pub(crate) deadline_ns: u64,
     pub(crate) generation: NonZeroU32,

@@ -28,8 +28,8 @@ pub(crate) struct Slots {
 }
 
 impl Place {
-    /// Where a deadline belongs that is not before `elapsed_ns`: at the first digit in which they differ, or
-    /// at level 0.
+    /// The place of a deadline, which must not be before `elapsed_ns`: at the first digit in which they differ, or at
+    /// level 0 if they are equal.
     #[inline]
     pub(crate) fn of(deadline_ns: u64, elapsed_ns: u64) -> Self {
         let highest_bit = ((deadline_ns ^ elapsed_ns) | 1).ilog2();
@@ -37,8 +37,7 @@ impl Place {
         Self { level, slot: (deadline_ns >> (level * DIGIT_BITS)) as u32 % SLOTS }
     }
 
-    /// The first deadline that belongs here: the digits of `elapsed_ns` above this level, then the slot, then
-    /// zeros.
+    /// The first deadline that belongs here: the digits of `elapsed_ns` above this level, then the slot, then zeros.
     pub(crate) fn start_ns(self, elapsed_ns: u64) -> u64 {
         let shift = self.level * DIGIT_BITS;
         let above = elapsed_ns >> shift & !u64::from(SLOTS - 1);

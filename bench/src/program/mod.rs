@@ -1,5 +1,6 @@
-//! What `compare` and `parts` have in common as programs.
+//! What the programs here have in common.
 
+pub mod callgrind;
 mod failure;
 mod figures;
 mod interrupt;

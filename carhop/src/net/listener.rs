@@ -1,7 +1,9 @@
 //! A TCP listener.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
@@ -12,7 +14,7 @@ use runtime_core::socket::Listener;
 use super::addr::{ToSocketAddrs, addresses, first_success};
 use super::stream::{TcpStream, inet};
 
-/// As many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows (4096 by default).
+/// How many connections may wait in the kernel for `accept`, if `net.core.somaxconn` allows it (4096 by default).
 const BACKLOG: i32 = 4096;
 
 /// A TCP socket that listens for connections.
@@ -29,12 +31,20 @@ const BACKLOG: i32 = 4096;
 /// })?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct TcpListener(Listener);
+pub struct TcpListener {
+    /// Comes first, so that the compiler's first complaint about another thread names this type.
+    _not_send: PhantomData<*const TcpListener>,
+    listener: Listener,
+}
 
 impl TcpListener {
-    /// Listens on `addr`; if it stands for several addresses, on the first that works, or the error is the last one's.
-    /// Port 0 lets the kernel choose ([`TcpListener::local_addr`] tells). The address may be in use by connections of
-    /// an earlier listener that linger (`SO_REUSEADDR` is set).
+    fn new(listener: Listener) -> Self {
+        Self { _not_send: PhantomData, listener }
+    }
+
+    /// Listens on `addr`. If it stands for several addresses, the first one that works is used; if none does, the error
+    /// is that of the last. With port 0 the kernel chooses a port, which [`TcpListener::local_addr`] returns. The
+    /// address may still be in use by lingering connections of an earlier listener (`SO_REUSEADDR` is set).
     ///
     /// Waits for nothing but the look-up of a name. Dropping the future leaves nothing behind.
     ///
@@ -48,13 +58,14 @@ impl TcpListener {
     /// Outside of a running runtime.
     pub async fn bind(addr: impl ToSocketAddrs) -> io::Result<Self> {
         first_success(addresses(addr).await?, async |addr| {
-            Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self)
+            Listener::bind(&addr.into(), &[(SocketOption::ReuseAddress, 1)], BACKLOG).map(Self::new)
         })
         .await
     }
 
-    /// Takes over a listener that was made elsewhere: by systemd, or with options that `bind` does not set. Sets
-    /// it, and with it all duplicates, to the blocking mode of the backend: non-blocking for epoll, else blocking.
+    /// Takes over a listener that was made elsewhere: by systemd, or with options that `bind` does not set. Sets the
+    /// listener and all duplicates of its descriptor to the blocking mode of the backend: non-blocking for epoll, else
+    /// blocking.
     ///
     /// # Errors
     ///
@@ -65,14 +76,14 @@ impl TcpListener {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_std(listener: std::net::TcpListener) -> io::Result<Self> {
-        Listener::from_fd(OwnedFd::from(listener)).map(Self)
+        Listener::from_fd(OwnedFd::from(listener)).map(Self::new)
     }
 
     /// Waits for the next connection and returns it with its peer's address.
     ///
     /// Dropping the future loses no connection. Connections are accepted from the first call on, also between
-    /// calls. With more than 64 that nobody takes the listener pauses, and the others wait in the kernel. Dropping
-    /// the listener closes those that nobody has taken.
+    /// calls. While more than 64 accepted ones are not taken, the listener pauses, and further ones wait in the kernel.
+    /// Dropping the listener closes accepted connections that were not taken.
     ///
     /// One task can wait at a time: a second one takes the place of the first, which is then not woken.
     ///
@@ -87,7 +98,7 @@ impl TcpListener {
 
     /// See [`TcpListener::accept`]. Only the task that polled last is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let (stream, peer) = ready!(self.0.poll_accept(cx))?;
+        let (stream, peer) = ready!(self.listener.poll_accept(cx))?;
         Poll::Ready(Ok((TcpStream::new(stream), inet(peer)?)))
     }
 
@@ -97,18 +108,18 @@ impl TcpListener {
     ///
     /// `NotConnected` after the runtime has been dropped.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        inet(self.0.local_address()?)
+        inet(self.listener.local_address()?)
     }
 }
 
 impl AsFd for TcpListener {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.listener.as_fd()
     }
 }
 
-impl std::fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TcpListener({})", self.0.fd())
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TcpListener({})", self.listener.fd())
     }
 }

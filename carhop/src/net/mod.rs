@@ -1,9 +1,11 @@
 //! TCP.
 //!
-//! What arrives belongs to the socket, not to the future that waits for it: a read or an accept that is
-//! dropped, by a timeout for instance, loses nothing. A write that is dropped loses only its count.
+//! What arrives belongs to the socket, not to the future that waits for it: a read or an accept that is dropped, by a
+//! timeout for instance, loses nothing. A dropped [`write`](TcpStream::write) has written nothing; a dropped
+//! [`write_all`](TcpStream::write_all) leaves open how much it has written.
 
 mod addr;
+mod directions;
 mod halves;
 mod listener;
 mod stream;

@@ -1,6 +1,9 @@
 //! A TCP connection.
 
+use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll};
@@ -10,6 +13,7 @@ use runtime_core::op::{End, SocketOption};
 use runtime_core::socket::{self, Chunk, Stream};
 
 use super::addr::{ToSocketAddrs, addresses, first_success};
+use super::directions::{reading, writing};
 use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 
 /// A TCP connection.
@@ -27,15 +31,41 @@ use super::halves::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 /// # std::io::Result::Ok(())
 /// # }).unwrap();
 /// ```
-pub struct TcpStream(Stream);
+///
+/// Chunks save a copy and, while nothing arrives, the memory of a buffer:
+///
+/// ```
+/// use carhop::net::TcpStream;
+///
+/// /// Sends back what `stream` brings until it ends.
+/// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+///     while let Some(chunk) = stream.read_chunk().await? {
+///         stream.write_chunk(chunk).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
+///
+/// A stream stays on the thread of its runtime:
+///
+/// ```compile_fail,E0277
+/// # fn sent(stream: carhop::net::TcpStream) {
+/// std::thread::spawn(move || drop(stream));
+/// # }
+/// ```
+pub struct TcpStream {
+    /// Comes first, so that the compiler's first complaint about another thread names this type.
+    _not_send: PhantomData<*const TcpStream>,
+    stream: Stream,
+}
 
 impl TcpStream {
     pub(super) fn new(stream: Stream) -> Self {
-        Self(stream)
+        Self { _not_send: PhantomData, stream }
     }
 
-    /// Connects to `addr`; if it stands for several addresses, to the first that answers, or the error is the
-    /// last one's. Dropping the future gives the attempt up.
+    /// Connects to `addr`. If it stands for several addresses, they are tried one after the other until one answers; if
+    /// none does, the error is that of the last. Dropping the future gives the attempt up.
     ///
     /// # Errors
     ///
@@ -46,11 +76,12 @@ impl TcpStream {
     ///
     /// Outside of a running runtime.
     pub async fn connect(addr: impl ToSocketAddrs) -> io::Result<Self> {
-        first_success(addresses(addr).await?, async |addr| socket::connect(addr.into()).await.map(Self)).await
+        first_success(addresses(addr).await?, async |addr| socket::connect(addr.into()).await.map(Self::new))
+            .await
     }
 
-    /// Takes over a connection that was made elsewhere. Sets it, and with it all duplicates, to the blocking mode
-    /// of the backend: non-blocking for epoll, else blocking.
+    /// Takes over a connection that was made elsewhere. Sets the socket and all duplicates of its descriptor to the
+    /// blocking mode of the backend: non-blocking for epoll, else blocking.
     ///
     /// # Errors
     ///
@@ -61,100 +92,11 @@ impl TcpStream {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_std(stream: std::net::TcpStream) -> io::Result<Self> {
-        Stream::from_fd(OwnedFd::from(stream)).map(Self)
+        Stream::from_fd(OwnedFd::from(stream)).map(Self::new)
     }
 
-    /// Reads what has arrived, at most `buf.len()` bytes; 0 at the end of the stream, or if `buf` is empty.
-    ///
-    /// Dropping the future loses no byte: what arrives waits in the stream.
-    ///
-    /// # Errors
-    ///
-    /// `ConnectionReset`, `TimedOut`, and others of `recv(2)`: once, and after all bytes that arrived before.
-    /// `NotConnected` after the runtime has been dropped.
-    pub async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        halves::read(&self.0, buf).await
-    }
-
-    /// Reads what has arrived, in the buffer it came in; `None` at the end of the stream. What has waited for its
-    /// reader, or comes while buffers are few, is in memory of its own instead.
-    ///
-    /// An idle connection needs no buffer for this, and many have one in the processor's cache.
-    ///
-    /// ```
-    /// use carhop::net::TcpStream;
-    ///
-    /// /// Sends back what `stream` brings until it ends.
-    /// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
-    ///     while let Some(chunk) = stream.read_chunk().await? {
-    ///         stream.write_chunk(chunk).await?;
-    ///     }
-    ///     Ok(())
-    /// }
-    /// ```
-    ///
-    /// Dropping the future loses nothing: what arrives waits in the stream.
-    ///
-    /// # Errors
-    ///
-    /// As [`TcpStream::read`].
-    pub async fn read_chunk(&mut self) -> io::Result<Option<Chunk>> {
-        halves::read_chunk(&self.0).await
-    }
-
-    /// Fills `buf`. Dropping the future loses the bytes that it has already put there.
-    ///
-    /// # Errors
-    ///
-    /// `UnexpectedEof` if the stream ends before; else as [`TcpStream::read`].
-    pub async fn read_exact(&mut self, buf: &mut [u8]) -> io::Result<()> {
-        halves::read_exact(&self.0, buf).await
-    }
-
-    /// Writes as much of `buf` as there is room for, waiting until there is some. Returns how much.
-    ///
-    /// A future that is dropped before it was ready has written nothing. So a `timeout` or a `select!` around it is
-    /// correct, in a loop, too.
-    ///
-    /// # Errors
-    ///
-    /// `BrokenPipe`, `ConnectionReset`, and others of `send(2)`. There is no `SIGPIPE`. `NotConnected` after the
-    /// runtime has been dropped.
-    pub async fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        halves::write(&self.0, buf).await
-    }
-
-    /// Writes all of `buf`. Dropping the future leaves open how much of it was written.
-    ///
-    /// # Errors
-    ///
-    /// As [`TcpStream::write`].
-    pub async fn write_all(&mut self, buf: &[u8]) -> io::Result<()> {
-        self.0.write_all(buf).await
-    }
-
-    /// Writes all of `chunk`, without copying it unless it must wait for room. A `Vec<u8>` is a chunk, too, with
-    /// [`Chunk::from`].
-    ///
-    /// While there is no room for it, it holds no buffer that other connections could use. Dropping the future leaves
-    /// open how much of it was written.
-    ///
-    /// # Errors
-    ///
-    /// As [`TcpStream::write`].
-    pub fn write_chunk(&mut self, chunk: Chunk) -> impl Future<Output = io::Result<()>> {
-        self.0.write_chunk(chunk)
-    }
-
-    /// See [`TcpStream::read`]. Only the task that polled last is woken.
-    pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buf)
-    }
-
-    /// See [`TcpStream::write`]. Only the task that polled last is woken.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, buf)
-    }
+    reading!();
+    writing!();
 
     /// Ends one direction or both, as `shutdown(2)` does: with [`Shutdown::Write`] the peer reads the end of
     /// the stream after what was written.
@@ -163,12 +105,12 @@ impl TcpStream {
     ///
     /// `NotConnected` if the connection is gone already.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.0.shutdown(how)
+        self.stream.shutdown(how)
     }
 
     /// The two directions, to be used at the same time within one task.
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
-        (ReadHalf(&self.0), WriteHalf(&self.0))
+        halves::borrowed(&self.stream)
     }
 
     /// The two directions, each to be owned by a task of its own.
@@ -195,7 +137,7 @@ impl TcpStream {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        halves::owned(self)
+        halves::owned(self.stream)
     }
 
     /// The address of this end.
@@ -204,7 +146,7 @@ impl TcpStream {
     ///
     /// `NotConnected` after the runtime has been dropped.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        inet(self.0.address(End::Local)?)
+        inet(self.stream.address(End::Local)?)
     }
 
     /// The address of the other end.
@@ -213,7 +155,7 @@ impl TcpStream {
     ///
     /// `NotConnected` if the connection is gone already.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        inet(self.0.address(End::Peer)?)
+        inet(self.stream.address(End::Peer)?)
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).
@@ -222,7 +164,7 @@ impl TcpStream {
     ///
     /// Those of `getsockopt(2)`.
     pub fn nodelay(&self) -> io::Result<bool> {
-        self.0.option(SocketOption::NoDelay).map(|on| on != 0)
+        self.stream.option(SocketOption::NoDelay).map(|on| on != 0)
     }
 
     /// Chooses whether small writes are sent at once (`TCP_NODELAY`).
@@ -231,23 +173,19 @@ impl TcpStream {
     ///
     /// Those of `setsockopt(2)`.
     pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.0.set_option(SocketOption::NoDelay, on.into())
-    }
-
-    pub(super) fn stream(&self) -> &Stream {
-        &self.0
+        self.stream.set_option(SocketOption::NoDelay, on.into())
     }
 }
 
 impl AsFd for TcpStream {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.stream.as_fd()
     }
 }
 
-impl std::fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "TcpStream({})", self.0.fd())
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TcpStream({})", self.stream.fd())
     }
 }
 

@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::fmt;
 
+use thiserror::Error;
+
 use super::waiters::Waiters;
 
 /// A point at which a number of tasks wait until all are there. asyncio's `Barrier`.
 ///
-/// When they are, the barrier trips: all go on, and once the last has left it is ready for the next round. Who comes
-/// before that waits outside.
+/// Then the barrier trips: all tasks go on, and once the last has left, it is ready for the next round. Tasks that come
+/// before that wait outside.
 ///
 /// ```
 /// use carhop::sync::Barrier;
@@ -29,12 +31,12 @@ use super::waiters::Waiters;
 /// ```
 pub struct Barrier {
     parties: usize,
-    /// Those who have come in, and have not left.
+    /// How many tasks have come in and have not left.
     count: Cell<usize>,
     state: Cell<State>,
-    /// How many of those who go on have been told their index.
+    /// The index that the next task is granted when the barrier trips.
     next_index: Cell<usize>,
-    /// Those inside, and those who wait outside. Inside they are granted their index, outside it means nothing.
+    /// Tasks inside, which are granted their index, and tasks outside, to which the number means nothing.
     waiters: Waiters<(), usize>,
 }
 
@@ -42,7 +44,7 @@ pub struct Barrier {
 ///          the last one comes              the last one leaves
 /// Filling ───────────────────▶ Draining ────────────────────────▶ Filling
 ///    └───────── reset ────────────┴──▶ Resetting ───────────────────▲
-/// any ─────── abort ──────▶ Broken ──── reset ──▶ Resetting, or Filling if nobody is inside
+/// any ─────── abort ──────▶ Broken ──── reset ──▶ Resetting, or Filling if no task is inside
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -70,15 +72,15 @@ impl Barrier {
         }
     }
 
-    /// Waits until as many tasks as there are parties do. The last one goes on at once, without giving way to other
+    /// Waits until as many tasks wait as there are parties. The last one goes on at once, without giving way to other
     /// tasks.
     ///
     /// A future that is dropped leaves the barrier: if it had not tripped, one more task is needed again.
     ///
     /// # Errors
     ///
-    /// If the barrier is broken, or is broken or reset meanwhile. As in asyncio, those who have not run since it tripped
-    /// fail too.
+    /// If the barrier is broken, or is broken or reset meanwhile. As in asyncio, this also fails tasks for which it has
+    /// tripped and that have not run yet.
     pub async fn wait(&self) -> Result<BarrierWaitResult, BrokenBarrier> {
         while self.is_emptying() {
             self.change(|| (!self.is_emptying()).then_some(0)).await;
@@ -103,12 +105,12 @@ impl Barrier {
         if tripped { Ok(BarrierWaitResult { index }) } else { Err(BrokenBarrier(())) }
     }
 
-    /// Makes it as if new. All who wait fail.
+    /// Makes it as if new. All waiting tasks fail.
     pub fn reset(&self) {
         self.change_to(if self.count.get() > 0 { State::Resetting } else { State::Filling });
     }
 
-    /// Breaks it: all who wait fail, and so does everybody after, until it is [reset](Self::reset).
+    /// Breaks it: all waiting tasks fail, and all that come later, until it is [reset](Self::reset).
     pub fn abort(&self) {
         self.change_to(State::Broken);
     }
@@ -118,12 +120,12 @@ impl Barrier {
         self.state.get() == State::Broken
     }
 
-    /// How many it takes to trip it.
+    /// How many tasks it takes to trip it.
     pub fn parties(&self) -> usize {
         self.parties
     }
 
-    /// How many wait for others to come.
+    /// How many tasks wait for it to trip.
     pub fn n_waiting(&self) -> usize {
         if self.state.get() == State::Filling { self.count.get() } else { 0 }
     }
@@ -133,12 +135,12 @@ impl Barrier {
         self.waiters.grant_all(0);
     }
 
-    /// Waits for a change of the state. Everybody hears of each, so it need not be passed on.
+    /// Waits for a change of the state. All waiters hear of each, so a dropped one need not pass it on.
     async fn change(&self, ready: impl FnMut() -> Option<usize>) -> usize {
         self.waiters.wait("Barrier::wait", (), ready, |_| {}).await
     }
 
-    /// What one inside is granted when it has stopped filling.
+    /// What a task inside is granted once the barrier has stopped filling.
     fn change_of_filling(&self) -> Option<usize> {
         match self.state.get() {
             State::Filling => None,
@@ -164,7 +166,7 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// Counts among those inside.
+/// Counts a task among those inside until it is dropped.
 struct Inside<'a>(&'a Barrier);
 
 impl<'a> Inside<'a> {
@@ -181,7 +183,7 @@ impl Drop for Inside<'_> {
         if barrier.count.get() > 0 {
             return;
         }
-        // The last to leave lets in those who wait outside.
+        // The last to leave lets in the tasks outside.
         match barrier.state.get() {
             State::Draining | State::Resetting => barrier.change_to(State::Filling),
             State::Filling | State::Broken => {}
@@ -189,33 +191,26 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// What [`Barrier::wait`] says to one of those who go on.
+/// The result of [`Barrier::wait`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult {
     index: usize,
 }
 
 impl BarrierWaitResult {
-    /// How many of those who go on came before. What asyncio's `wait` returns; but if somebody had come and left, the
-    /// numbers here are still those from 0 on, each once.
+    /// How many of the tasks that go on came before this one: what asyncio's `wait` returns. But here each number from
+    /// 0 on is given once, even if a task had come and left.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// True for one of those who go on: the one that came first.
+    /// True for one of the tasks that go on: the one that came first.
     pub fn is_leader(&self) -> bool {
         self.index == 0
     }
 }
 
 /// The error of [`Barrier::wait`]: the barrier was broken or reset. asyncio's `BrokenBarrierError`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the barrier was broken or reset")]
 pub struct BrokenBarrier(());
-
-impl fmt::Display for BrokenBarrier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the barrier was broken or reset")
-    }
-}
-
-impl std::error::Error for BrokenBarrier {}

@@ -17,14 +17,15 @@
 
 mod ring;
 
-use std::cell::{Cell, RefCell};
-use std::error::Error;
+use std::cell::RefCell;
 use std::fmt;
 use std::rc::Rc;
 
 use runtime_core::contain::drop_contained;
+use thiserror::Error;
 
-pub use super::channel_error::SendError;
+use super::ends::Ends;
+pub use super::error::SendError;
 use super::waiters::Waiters;
 use ring::{Found, Ring};
 
@@ -32,14 +33,14 @@ use ring::{Found, Ring};
 ///
 /// # Panics
 ///
-/// If `capacity` is 0: then nobody would get anything.
+/// If `capacity` is 0: such a channel would lose every value.
 #[track_caller]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a broadcast channel needs room for one value at least");
     let shared = Rc::new(Shared {
         ring: RefCell::new(Ring::new(capacity)),
-        senders: Cell::new(1),
-        receivers: Cell::new(0),
+        senders: Ends::new(1),
+        receivers: Ends::new(0),
         waiting: Waiters::new(),
     });
     let sender = Sender { shared };
@@ -64,13 +65,13 @@ pub struct Receiver<T> {
 struct Shared<T> {
     /// Borrowed while values are moved, and never while one is cloned or dropped.
     ring: RefCell<Ring<T>>,
-    senders: Cell<usize>,
-    receivers: Cell<usize>,
+    senders: Ends,
+    receivers: Ends,
     waiting: Waiters,
 }
 
 impl<T> Sender<T> {
-    /// Sends `value` to all receivers, and returns how many those are.
+    /// Sends `value` to all receivers, and returns how many they are.
     ///
     /// # Errors
     ///
@@ -86,20 +87,20 @@ impl<T> Sender<T> {
         Ok(receivers)
     }
 
-    /// Another receiver. It gets what is sent from now on.
+    /// Another receiver. It gets the values that are sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.receivers.set(self.receiver_count() + 1);
+        self.shared.receivers.add();
         Receiver { shared: Rc::clone(&self.shared), next: self.shared.ring.borrow().end() }
     }
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.shared.receivers.get()
+        self.shared.receivers.count()
     }
 }
 
 impl<T> Receiver<T> {
-    /// How many values it has yet to read, those that are lost to it not counted.
+    /// How many values it has yet to read, without those that it has lost.
     pub fn len(&self) -> usize {
         self.shared.ring.borrow().unread_from(self.next)
     }
@@ -153,30 +154,29 @@ impl<T: Clone> Receiver<T> {
             Found::Value(value) => Ok(value),
             Found::Shared(value) => Ok(value.as_ref().clone().expect("there while anybody has not read it")),
             Found::Lost(count) => Err(TryRecvError::Lagged(count)),
-            Found::Nothing if self.shared.senders.get() == 0 => Err(TryRecvError::Closed),
+            Found::Nothing if self.shared.senders.count() == 0 => Err(TryRecvError::Closed),
             Found::Nothing => Err(TryRecvError::Empty),
         }
     }
 }
 
 impl<T> Shared<T> {
-    /// Whether there is a value from number `next` on, or there will be none.
+    /// Whether there is a value from number `next` on, or will never be one.
     fn has_news(&self, next: u64) -> bool {
-        self.ring.borrow().end() != next || self.senders.get() == 0
+        self.ring.borrow().end() != next || self.senders.count() == 0
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.senders.set(self.shared.senders.get() - 1);
-        if self.shared.senders.get() == 0 {
+        if self.shared.senders.remove() {
             self.shared.waiting.grant_all(());
         }
     }
@@ -184,7 +184,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.receivers.set(self.shared.receivers.get() - 1);
+        self.shared.receivers.remove();
         self.shared.ring.borrow_mut().forget_reader(self.next);
         loop {
             let unwanted = self.shared.ring.borrow_mut().pop_unwanted();
@@ -197,48 +197,29 @@ impl<T> Drop for Receiver<T> {
 }
 
 /// The error of [`Receiver::recv`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum RecvError {
     /// So many values came and went before this receiver read them. It goes on with the oldest that is left.
+    #[error("{0} values were lost, because they were not received in time")]
     Lagged(u64),
     /// All senders are dropped, and everything was read.
+    #[error("nobody sends any more")]
     Closed,
 }
 
 /// The error of [`Receiver::try_recv`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TryRecvError {
     /// Nothing has arrived.
+    #[error("nothing has arrived")]
     Empty,
     /// As [`RecvError::Lagged`].
+    #[error("{}", RecvError::Lagged(*.0))]
     Lagged(u64),
     /// All senders are dropped, and everything was read.
+    #[error("{}", RecvError::Closed)]
     Closed,
 }
-
-impl fmt::Display for RecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Lagged(count) => {
-                write!(f, "{count} values were lost, because they were not received in time")
-            }
-            Self::Closed => f.write_str("nobody sends any more"),
-        }
-    }
-}
-
-impl fmt::Display for TryRecvError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Empty => f.write_str("nothing has arrived"),
-            Self::Lagged(count) => RecvError::Lagged(count).fmt(f),
-            Self::Closed => RecvError::Closed.fmt(f),
-        }
-    }
-}
-
-impl Error for RecvError {}
-impl Error for TryRecvError {}
 
 impl<T> fmt::Debug for Sender<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

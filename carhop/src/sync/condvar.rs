@@ -7,10 +7,11 @@ use std::pin::pin;
 use super::MutexGuard;
 use super::waiters::Waiters;
 
-/// Lets tasks wait until somebody says that the value of a [`Mutex`](super::Mutex) has changed. asyncio's `Condition`.
+/// Lets tasks wait until another task notifies them that the value of a [`Mutex`](super::Mutex) has changed. asyncio's
+/// `Condition`.
 ///
-/// Who notifies need not hold the lock, unlike with asyncio, though usually it does. Waiters are notified in the order
-/// in which they came, and lock again in that order.
+/// Unlike with asyncio, a task need not hold the lock to notify, though usually it does. Waiters are notified in the
+/// order in which they came, and lock again in that order.
 ///
 /// ```
 /// use carhop::sync::{Condvar, Mutex};
@@ -37,28 +38,27 @@ pub struct Condvar {
     waiters: Waiters<(), Notified>,
 }
 
-/// Who was meant.
+/// Which kind of notification it was.
 #[derive(Clone, Copy)]
 enum Notified {
-    /// Whoever has waited longest.
+    /// [`Condvar::notify`] and [`Condvar::notify_one`]: for this waiter alone.
     One,
-    /// All who waited then.
+    /// [`Condvar::notify_all`]: for all that waited then.
     All,
 }
 
 impl Condvar {
-    /// A condition that nobody waits for.
+    /// A condition without waiters.
     pub const fn new() -> Self {
         Self { waiters: Waiters::new() }
     }
 
-    /// Unlocks the mutex, waits for a notification, and locks the mutex again. No notification comes to pass in between
-    /// unnoticed. Others may have had the lock meanwhile: look at the value again, or use
-    /// [`wait_while`](Self::wait_while).
+    /// Unlocks the mutex, waits for a notification, and locks the mutex again. No notification is missed in between.
+    /// Other tasks may have had the lock meanwhile: look at the value again, or use [`wait_while`](Self::wait_while).
     ///
-    /// If the future is dropped, the mutex is not locked any more (asyncio's `wait` locks it again to the end that
-    /// `async with` can unlock it). If it had been notified, and not by [`notify_all`](Self::notify_all), the next one
-    /// who waits is notified in its place.
+    /// If the future is dropped, the mutex is not locked any more (asyncio's `wait` locks it again, so that `async
+    /// with` can unlock it). If it had been notified, and not by [`notify_all`](Self::notify_all), the next waiter is
+    /// notified in its place.
     pub async fn wait<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
         let mutex = MutexGuard::mutex(&guard);
         let notified = self.unlock_and_wait(guard).await;
@@ -83,25 +83,25 @@ impl Condvar {
         guard
     }
 
-    /// Notifies the one who has waited longest. If nobody waits, nothing happens, now or later.
+    /// Notifies the task that has waited longest. Without a waiter, nothing happens, now or later.
     pub fn notify_one(&self) {
         self.notify(1);
     }
 
-    /// Notifies the `count` who have waited longest, or all, if they are fewer.
+    /// Notifies the `count` tasks that have waited longest, or all, if they are fewer.
     pub fn notify(&self, count: usize) {
         self.waiters.grant_each(count, || Notified::One);
     }
 
-    /// Notifies all who wait.
+    /// Notifies all waiting tasks.
     pub fn notify_all(&self) {
         self.waiters.grant_all(Notified::All);
     }
 
-    /// Queues up before it unlocks: the one who gets the lock may notify at once.
+    /// Queues up before it unlocks: the task that gets the lock may notify at once.
     async fn unlock_and_wait<T: ?Sized>(&self, guard: MutexGuard<'_, T>) -> Notified {
         let mut guard = Some(guard);
-        // What is notified before the mutex is unlocked is not meant for this one.
+        // A notification that comes before the mutex is unlocked is not for this waiter.
         let pass_on = |notified| self.pass_on(notified);
         let mut wait = pin!(self.waiters.wait("Condvar::wait", (), || None, pass_on));
         poll_fn(|cx| {
@@ -115,7 +115,7 @@ impl Condvar {
     fn pass_on(&self, notified: Notified) {
         match notified {
             Notified::One => self.notify_one(),
-            // Nobody who came later was meant.
+            // It is not for later waiters.
             Notified::All => {}
         }
     }
@@ -127,7 +127,7 @@ impl fmt::Debug for Condvar {
     }
 }
 
-/// A notification that nobody has acted upon yet.
+/// A notification on which no task has acted yet.
 struct PassOn<'a> {
     condvar: &'a Condvar,
     notified: Notified,

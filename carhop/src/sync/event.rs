@@ -33,15 +33,15 @@ impl Event {
         Self { set: Cell::new(false), waiters: Waiters::new() }
     }
 
-    /// Sets it, and wakes all who wait, in the order in which they came.
+    /// Sets it, and wakes all waiting tasks, in the order in which they came.
     pub fn set(&self) {
         if !self.set.replace(true) {
             self.waiters.grant_all(());
         }
     }
 
-    /// From now on, `wait` waits for the next [`set`](Self::set). Whoever was woken by an earlier one goes on all the
-    /// same, even if it has not run since.
+    /// From now on, `wait` waits for the next [`set`](Self::set). Tasks that an earlier one has woken go on, even those
+    /// that have not run yet.
     pub fn clear(&self) {
         self.set.set(false);
     }
@@ -51,7 +51,7 @@ impl Event {
         self.set.get()
     }
 
-    /// Waits until it is set. If it is, that is at once, without giving way to other tasks.
+    /// Waits until it is set. If it is set already, it returns at once, without giving way to other tasks.
     ///
     /// Dropping the future loses nothing.
     pub async fn wait(&self) {

@@ -5,7 +5,7 @@
 //! | `Event` | [`Event`] | a flag that tasks wait for |
 //! | `Lock` | [`Mutex`] | a value that one task uses at a time |
 //! | `Semaphore`, `BoundedSemaphore` | [`Semaphore`] | a number of permits |
-//! | `Condition` | [`Condvar`] | a change of what a mutex guards |
+//! | `Condition` | [`Condvar`] | a change of the value in a mutex |
 //! | `Barrier` | [`Barrier`] | a point where tasks wait for each other |
 //! | `Queue`, `PriorityQueue`, `LifoQueue` | [`Queue`], [`PriorityQueue`], [`LifoQueue`] | many to many, in the order of asyncio |
 //! | | [`mpsc`] | many to one, bounded or not; strictly fair, and the fastest |
@@ -13,12 +13,15 @@
 //! | | [`broadcast`] | each receiver gets each value |
 //! | | [`watch`] | the latest value, and its changes |
 //!
-//! All are for the tasks of one thread, which share them with `Rc`; none is `Sync`. They need no runtime of their own:
-//! any waker will do. They are fair: who comes first is served first, and what locks and [`mpsc`] grant is handed over,
-//! so that nobody takes it before the one it is meant for has run. (Queues wake, as asyncio's do, and who is woken
-//! looks again.) Any future can be dropped at any time: what it was granted goes to the next one. (A task that is
-//! aborted drops its futures when it runs, and keeps its place until then; one that asyncio cancels loses it at once.)
-//! In steady state nothing is allocated.
+//! All are for the tasks of one thread, which share them with `Rc`; none is `Sync`. They work without a carhop runtime:
+//! any waker will do. In steady state they allocate nothing.
+//!
+//! They are fair: tasks are served in the order in which they come. Locks and [`mpsc`] hand over what they grant: no
+//! other task can take it before the woken one has run. (Queues only wake, as asyncio's do, and the woken task looks
+//! again.)
+//!
+//! Any future can be dropped at any time: what it was granted goes to the next one. (A task that is aborted drops its
+//! futures when it runs, and keeps its place until then; one that asyncio cancels loses it at once.)
 //!
 //! # Between threads
 //!
@@ -47,8 +50,9 @@
 
 mod barrier;
 pub mod broadcast;
-mod channel_error;
 mod condvar;
+mod ends;
+mod error;
 mod event;
 pub mod mpsc;
 mod mutex;

@@ -16,7 +16,7 @@
 //! });
 //! ```
 //!
-//! Senders that wait for room get it in the order in which they came, and nobody overtakes them.
+//! Senders that wait for room get it in the order in which they came. No other sender overtakes them.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -27,7 +27,8 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-pub use super::channel_error::{SendError, TryRecvError, TrySendError};
+use super::ends::Ends;
+pub use super::error::{SendError, TryRecvError, TrySendError};
 use super::waiter::Waiter;
 use super::waiters::Waiters;
 
@@ -35,7 +36,7 @@ use super::waiters::Waiters;
 ///
 /// # Panics
 ///
-/// If `capacity` is 0: there is no channel here whose two ends meet.
+/// If `capacity` is 0: a channel without room, at which sender and receiver meet, does not exist here.
 #[track_caller]
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a channel needs room for one value at least");
@@ -55,7 +56,7 @@ fn with_room<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         values: RefCell::default(),
         capacity,
         room: Cell::new(capacity),
-        senders: Cell::new(1),
+        senders: Ends::new(1),
         closed: Cell::new(false),
         receiver: Waiter::default(),
         blocked: Waiters::new(),
@@ -63,13 +64,13 @@ fn with_room<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     (Sender { shared: Rc::clone(&shared) }, Receiver { shared })
 }
 
-/// The end of a channel that many may have: a clone sends to the same receiver. When the last one is dropped, the
-/// receiver gets what is left and then `None`.
+/// The sending end of a channel. A clone sends to the same receiver. When the last one is dropped, the receiver gets
+/// what is left, and then `None`.
 pub struct Sender<T> {
     shared: Rc<Shared<T>>,
 }
 
-/// The end of a channel that one task has. It is a [`Stream`] too.
+/// The receiving end of a channel, of which there is one. It is a [`Stream`] too.
 pub struct Receiver<T> {
     shared: Rc<Shared<T>>,
 }
@@ -84,10 +85,10 @@ struct Shared<T> {
     /// Borrowed while values are moved, and never while one is dropped.
     values: RefCell<VecDeque<T>>,
     capacity: usize,
-    /// Neither taken nor reserved. There is none while senders wait, since what becomes free is handed to the first.
+    /// Free places. There is none while senders wait: a place that becomes free is handed to the first of them.
     room: Cell<usize>,
-    senders: Cell<usize>,
-    /// Nothing more is let in.
+    senders: Ends,
+    /// Sending fails.
     closed: Cell<bool>,
     receiver: Waiter,
     blocked: Waiters,
@@ -96,8 +97,8 @@ struct Shared<T> {
 impl<T> Sender<T> {
     /// Sends `value`, and waits for room if there is none.
     ///
-    /// If the future is dropped before it is done, the value is dropped with it, and the sender's place in the line of
-    /// those who wait is lost.
+    /// If the future is dropped before it is done, the value is dropped with it, and the sender loses its place in the
+    /// queue.
     ///
     /// # Errors
     ///
@@ -122,9 +123,9 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Waits for room for one value, and keeps it: then a value can be made that will not be in vain.
+    /// Waits for room for one value, and reserves it: so that the value can be made when it is sure to be taken.
     ///
-    /// If the future is dropped before it is done, its place in the line of those who wait is lost.
+    /// If the future is dropped before it is done, it loses its place in the queue.
     ///
     /// # Errors
     ///
@@ -138,7 +139,7 @@ impl<T> Sender<T> {
         }
         let ready = || match shared.try_reserve() {
             Ok(permit) => {
-                // Made anew below.
+                // A new one is made below.
                 std::mem::forget(permit);
                 Some(())
             }
@@ -164,7 +165,7 @@ impl<T> Sender<T> {
         self.len() == 0
     }
 
-    /// How many values there is room for in all. `None` if there is no bound.
+    /// How many values there is room for in all; `None` if there is no bound.
     pub fn capacity(&self) -> Option<usize> {
         (self.shared.capacity != UNBOUNDED).then_some(self.shared.capacity)
     }
@@ -188,13 +189,13 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`] if nothing has arrived, and whether that is the end.
+    /// [`TryRecvError`] if nothing has arrived. It says whether a value can still come.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         self.shared.next().map_or(Err(TryRecvError::Empty), |next| next.ok_or(TryRecvError::Closed))
     }
 
-    /// Lets nothing more in: sending fails from now on, also for those who wait or hold a [`Permit`]. What has arrived
-    /// can still be received.
+    /// Closes the channel: sending fails from now on, also for senders that wait or hold a [`Permit`]. Values that have
+    /// arrived can still be received.
     pub fn close(&mut self) {
         self.shared.close();
     }
@@ -246,7 +247,7 @@ impl<T> Shared<T> {
         Ok(Permit { shared: self })
     }
 
-    /// There is room for one more: it belongs to the first who waits.
+    /// A place has become free: the first sender that waits gets it.
     fn free_place(&self) {
         if !self.closed.get() && self.blocked.grant(()).is_err() {
             self.room.set(self.room.get() + 1);
@@ -265,27 +266,26 @@ impl<T> Shared<T> {
     }
 
     fn is_over(&self) -> bool {
-        self.closed.get() || self.senders.get() == 0
+        self.closed.get() || self.senders.count() == 0
     }
 
     fn close(&self) {
         self.closed.set(true);
-        // They see that it is closed.
+        // They look, and see that it is closed.
         self.blocked.grant_all(());
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.set(self.shared.senders.get() + 1);
+        self.shared.senders.add();
         Self { shared: Rc::clone(&self.shared) }
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.senders.set(self.shared.senders.get() - 1);
-        if self.shared.senders.get() == 0 {
+        if self.shared.senders.remove() {
             self.shared.receiver.wake();
         }
     }

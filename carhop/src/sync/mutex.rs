@@ -8,15 +8,16 @@ use super::waiters::Waiters;
 
 /// A value that one task uses at a time, across its awaits. asyncio's `Lock`.
 ///
-/// It is fair: who comes first has it first. A guard that is dropped hands the lock over to the first who waits, and
-/// nobody gets in between, though that one may run later: neither [`try_lock`](Self::try_lock), nor a task that locks it
-/// again at once. (asyncio's `Lock` cannot be overtaken either, only its `locked()` says "no" in between.)
+/// It is fair: tasks get the lock in the order in which they come. A guard that is dropped hands the lock over to the
+/// first task in the queue. That task may run later, but no other can take the lock in between: neither
+/// [`try_lock`](Self::try_lock) nor a task that locks it again at once. (Tasks cannot overtake each other at asyncio's
+/// `Lock` either, only its `locked()` says "no" in between.)
 ///
-/// A panic does not poison it: the guard is dropped as the task unwinds, and the next one finds the value as it was
+/// A panic does not poison it: the guard is dropped as the task unwinds, and the next task finds the value as it was
 /// left. A guard that is forgotten (`std::mem::forget`) keeps the mutex locked for ever, and a task that locks it twice
 /// waits for itself for ever.
 ///
-/// Where no await comes between, a [`RefCell`] does.
+/// Without an await between taking and giving back, a [`RefCell`] is enough.
 ///
 /// ```
 /// use carhop::sync::Mutex;
@@ -38,7 +39,7 @@ use super::waiters::Waiters;
 /// ```
 #[derive(Default)]
 pub struct Mutex<T: ?Sized> {
-    /// From when it is taken, or handed over, until it is free.
+    /// Also from the handing over until the next task runs.
     locked: Cell<bool>,
     waiters: Waiters,
     /// Borrowed by the guard, and by nothing else.
@@ -58,7 +59,7 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Waits until all who came before have had it. If it is free that is at once, without giving way to other tasks.
+    /// Waits for the lock. If it is free, it returns at once, without giving way to other tasks.
     ///
     /// A future that is dropped loses its place; if it has the lock already, the next one gets it.
     pub async fn lock(&self) -> MutexGuard<'_, T> {
@@ -69,22 +70,22 @@ impl<T: ?Sized> Mutex<T> {
         self.guard()
     }
 
-    /// Locks it if it is free. If it is not, `None`.
+    /// Locks it if it is free, and returns `None` if it is not.
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         (!self.locked.replace(true)).then(|| self.guard())
     }
 
-    /// Whether somebody has it, or will have it with the next poll.
+    /// Whether a task has the lock, or will have it with its next poll.
     pub fn is_locked(&self) -> bool {
         self.locked.get()
     }
 
-    /// The value, without locking: nobody else can have it.
+    /// The value, without locking: `&mut self` says that no other task has it.
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
     }
 
-    /// For the one who has just locked it.
+    /// The guard for a lock that was just taken.
     fn guard(&self) -> MutexGuard<'_, T> {
         MutexGuard { value: self.value.borrow_mut(), lock: Locked(self) }
     }
@@ -113,10 +114,10 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
     }
 }
 
-/// The right to use the value of a [`Mutex`]. Dropping it hands the lock over to the first who waits.
+/// The right to use the value of a [`Mutex`]. Dropping it hands the lock over to the first task that waits.
 #[must_use = "the mutex is unlocked at once if the guard is not kept"]
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// Goes before the lock does.
+    /// Comes first, so it is dropped before the lock.
     value: RefMut<'a, T>,
     lock: Locked<'a, T>,
 }

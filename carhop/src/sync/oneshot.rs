@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-pub use super::channel_error::{RecvError, TryRecvError};
+pub use super::error::{RecvError, TryRecvError};
 use super::waiter::Waiter;
 
 /// A promise and the future that it fulfils.
@@ -38,8 +38,8 @@ pub struct Sender<T> {
 
 /// The future of the value.
 ///
-/// Its output is a [`RecvError`] if the sender was dropped without sending. So it is if the future is polled again after
-/// the value.
+/// Its output is a [`RecvError`] if the sender was dropped without sending, and if the future is polled again after the
+/// value.
 ///
 /// A future that borrows it can be dropped at any time (`(&mut receiver).await` in a timeout, say); dropping the
 /// receiver itself drops the value.
@@ -72,7 +72,7 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Whether the receiver is closed or dropped, so that sending is in vain.
+    /// Whether the receiver is closed or dropped, so that sending fails.
     pub fn is_closed(&self) -> bool {
         self.shared.closed.get()
     }
@@ -89,7 +89,7 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError`] if not, and whether there is still hope.
+    /// [`TryRecvError`] if not. It says whether a value can still come.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match self.shared.outcome() {
             Some(outcome) => outcome.map_err(|RecvError| TryRecvError::Closed),
@@ -97,7 +97,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Refuses a value that was not sent yet. One that was can still be received.
+    /// Refuses a value that was not sent yet. A value that was sent can still be received.
     pub fn close(&mut self) {
         self.shared.close();
     }
@@ -136,7 +136,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.shared.close();
         self.shared.receiver.leave();
-        // A value that was sent goes with the last end, which this is: sending consumed the other.
+        // A value that was sent is dropped with the last end. That is this one, since sending consumed the other.
     }
 }
 

@@ -1,6 +1,5 @@
 //! Queues between tasks: [`Queue`], [`PriorityQueue`] and [`LifoQueue`], as in `asyncio`.
 
-mod error;
 mod order;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -9,13 +8,13 @@ use std::panic::resume_unwind;
 
 use runtime_core::contain::contain;
 
-pub use error::{GetError, PutError, TryGetError, TryPutError};
 use order::Order;
 pub use order::{Fifo, Lifo, SmallestFirst};
 
+pub use super::error::{GetError, PutError, TryGetError, TryPutError};
 use super::waiters::Waiters;
 
-/// A queue that gives out first what came first: `asyncio.Queue`.
+/// A queue that gives out its items first in, first out: `asyncio.Queue`.
 ///
 /// ```
 /// use carhop::sync::Queue;
@@ -62,7 +61,7 @@ pub type Queue<T> = OrderedQueue<Fifo<T>>;
 /// ```
 pub type PriorityQueue<T> = OrderedQueue<SmallestFirst<T>>;
 
-/// A queue that gives out first what came last: `asyncio.LifoQueue`.
+/// A queue that gives out its items last in, first out: `asyncio.LifoQueue`.
 ///
 /// ```
 /// use carhop::sync::LifoQueue;
@@ -79,10 +78,10 @@ pub type LifoQueue<T> = OrderedQueue<Lifo<T>>;
 /// What [`Queue`], [`PriorityQueue`] and [`LifoQueue`] have in common. Any number of tasks put and get, through
 /// references or an [`Rc`](std::rc::Rc).
 ///
-/// Those who wait are woken in the order in which they came, one for each item or free place. What a waiter was woken
-/// for is not its own until it runs, exactly as in `asyncio`: a task that runs before it may take the item or the
-/// place, and the waiter then waits again, behind the others. So programs run in the same order as in Python.
-/// [`mpsc`](super::mpsc) hands over instead.
+/// Tasks that wait are woken in the order in which they came, one for each item or free place. As in `asyncio`, the
+/// item or place does not belong to the task until that runs: another task that runs before may take it, and the woken
+/// one then waits again, behind the others. So programs run in the same order as in Python. [`mpsc`](super::mpsc) hands
+/// over instead.
 pub struct OrderedQueue<O> {
     items: RefCell<O>,
     capacity: Option<usize>,
@@ -125,8 +124,7 @@ impl<O: Order> OrderedQueue<O> {
 
     /// Puts `item` into the queue, and waits for room if there is none.
     ///
-    /// If the future is dropped before it is done, the item is dropped with it, and the queue is as if nothing had been
-    /// tried.
+    /// If the future is dropped before it is done, the item is dropped with it, and the queue is unchanged.
     ///
     /// # Errors
     ///
@@ -204,14 +202,14 @@ impl<O: Order> OrderedQueue<O> {
             Ok(None) if self.shut_down.get() => Err(TryGetError::ShutDown),
             Ok(None) => Err(TryGetError::Empty),
             Err(panic) => {
-                // By an `Ord`. The item is still there, for somebody else.
+                // An `Ord` panicked. The item is still there, for another getter.
                 self.pass_on_item();
                 resume_unwind(panic)
             }
         }
     }
 
-    /// Says that the work on an item that came out of the queue is done, for [`join`](Self::join).
+    /// Reports that the work on an item that came out of the queue is done, for [`join`](Self::join).
     ///
     /// # Panics
     ///
@@ -226,7 +224,7 @@ impl<O: Order> OrderedQueue<O> {
 
     /// Waits until [`task_done`](Self::task_done) was called for every item that was put.
     ///
-    /// Returns at once if that is so, and if nothing was put ever. Dropping the future changes nothing.
+    /// Returns at once if that is so already, or if no item was ever put. Dropping the future changes nothing.
     pub async fn join(&self) {
         if self.unfinished.get() > 0 {
             let ready = || (self.unfinished.get() == 0).then_some(());
@@ -234,15 +232,15 @@ impl<O: Order> OrderedQueue<O> {
         }
     }
 
-    /// Lets nothing more in: puts fail from now on, those that wait too. Gets return what is left, and then fail.
+    /// Shuts the queue down: puts fail from now on, also those that wait. Gets return what is left, and then fail.
     pub fn shutdown(&self) {
         self.shut_down.set(true);
         self.getters.grant_all(());
         self.putters.grant_all(());
     }
 
-    /// Like [`shutdown`](Self::shutdown), and takes out what is left, in its order: `shutdown(immediate=True)`. Those
-    /// items count as done.
+    /// As [`shutdown`](Self::shutdown), but takes out the items that are left, in order: `shutdown(immediate=True)`.
+    /// They count as done.
     pub fn shutdown_now(&self) -> Vec<O::Item> {
         self.shut_down.set(true);
         let mut items = std::mem::take(&mut *self.items());
@@ -276,7 +274,7 @@ impl<O: Order> OrderedQueue<O> {
         self.capacity
     }
 
-    /// Borrowed while items are moved and compared, and never while one is dropped.
+    /// Borrow them while items are moved and compared, and never while one is dropped.
     #[track_caller]
     fn items(&self) -> RefMut<'_, O> {
         let Ok(items) = self.items.try_borrow_mut() else {
@@ -292,14 +290,14 @@ impl<O: Order> OrderedQueue<O> {
         }
     }
 
-    /// Somebody was woken for an item and does not take it.
+    /// A task was woken for an item and does not take it.
     fn pass_on_item(&self) {
         if !self.is_empty() {
             wake_next(&self.getters);
         }
     }
 
-    /// Somebody was woken for a free place and does not use it.
+    /// A task was woken for a free place and does not use it.
     fn pass_on_place(&self) {
         if !self.is_full() {
             wake_next(&self.putters);
@@ -307,7 +305,7 @@ impl<O: Order> OrderedQueue<O> {
     }
 }
 
-/// Wakes the first, if anybody waits.
+/// Wakes the first task, if one waits.
 fn wake_next(waiters: &Waiters) {
     let _ = waiters.grant(());
 }

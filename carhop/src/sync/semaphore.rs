@@ -5,16 +5,18 @@ use std::cell::Cell;
 use std::fmt;
 use std::rc::Rc;
 
+use thiserror::Error;
+
 use super::waiters::Waiters;
 
 /// A number of permits, each of which lets one task in. asyncio's `Semaphore`.
 ///
-/// It is fair: who comes first is served first. A request for many permits that is first in the queue waits until there
-/// are as many, and nobody overtakes it, not even one for a single permit or [`try_acquire`](Self::try_acquire). Nor is
-/// anybody overtaken who has been granted its permits and has not run since.
+/// It is fair: requests are served in the order in which they come. A request for many permits that is first in the
+/// queue waits until there are enough, and no later request overtakes it: neither one for a single permit nor
+/// [`try_acquire`](Self::try_acquire). A task that was granted its permits and has not run yet is not overtaken either.
 ///
-/// A [`Permit`] comes back by being dropped, and so not more often than it was taken: that is what asyncio has
-/// `BoundedSemaphore` for. What its `release` does without an `acquire` is [`add_permits`](Self::add_permits).
+/// Dropping a [`Permit`] gives it back, so it cannot be given back more often than it was taken, which is what asyncio
+/// has `BoundedSemaphore` for. asyncio's `release` without an `acquire` is [`add_permits`](Self::add_permits).
 ///
 /// ```
 /// use carhop::sync::Semaphore;
@@ -39,7 +41,7 @@ use super::waiters::Waiters;
 /// ```
 pub struct Semaphore {
     available: Cell<usize>,
-    /// Those that are available, and those that are out.
+    /// The available permits and those that are out.
     total: Cell<usize>,
     closed: Cell<bool>,
     /// Each wants a number of permits.
@@ -57,8 +59,8 @@ impl Semaphore {
         }
     }
 
-    /// Waits for a permit. If there is one, and nobody came before, it is had at once, without giving way to other
-    /// tasks.
+    /// Waits for a permit. If one is available and no earlier request waits, it returns at once, without giving way to
+    /// other tasks.
     ///
     /// A future that is dropped loses its place; if it has been granted its permit already, the next one gets it.
     ///
@@ -71,8 +73,8 @@ impl Semaphore {
 
     /// Waits for `permits` permits, which come together. See [`acquire`](Self::acquire).
     ///
-    /// If the semaphore has fewer in all, it waits until some are [added](Self::add_permits), and so does everybody
-    /// after it.
+    /// If the semaphore has fewer in all, it waits until some are [added](Self::add_permits), and so do all
+    /// later requests.
     ///
     /// # Errors
     ///
@@ -139,16 +141,16 @@ impl Semaphore {
         Ok(OwnedPermit(Lease { semaphore: self, permits }))
     }
 
-    /// How many permits nobody has.
+    /// How many permits are available.
     pub fn available_permits(&self) -> usize {
         self.available.get()
     }
 
-    /// Adds permits. Those who wait get them first.
+    /// Adds permits. Waiting tasks get them first.
     ///
     /// # Panics
     ///
-    /// If the permits, together with those that are out, are more than a `usize` counts.
+    /// If the semaphore would have more than [`usize::MAX`] permits, with those that are out.
     #[track_caller]
     pub fn add_permits(&self, permits: usize) {
         let total = self.total.get();
@@ -162,7 +164,7 @@ impl Semaphore {
         self.put_back(permits);
     }
 
-    /// Closes it, for good: all who wait fail, and so does everybody after. Permits that are out stay valid.
+    /// Closes it, for good: all waiting and all later requests fail. Permits that are out stay valid.
     pub fn close(&self) {
         self.closed.set(true);
         self.waiters.grant_all(Err(AcquireError(())));
@@ -182,7 +184,7 @@ impl Semaphore {
         if let Some(taken) = ready() {
             return taken;
         }
-        // Dropped after the place in the queue is given up, however that comes about.
+        // Dropped after this request has left the queue, in whatever way.
         let _next = HandOut(self);
         let give_back = |granted: Result<(), _>| {
             if granted.is_ok() {
@@ -196,7 +198,7 @@ impl Semaphore {
         if self.is_closed() {
             return Err(TryAcquireError::Closed);
         }
-        // As in asyncio: who was let in and has not run since is not overtaken either.
+        // As in asyncio: a task that was granted its permits and has not run yet is not overtaken either.
         let first = self.waiters.is_idle();
         let rest = self.available.get().checked_sub(permits).filter(|_| first);
         self.available.set(rest.ok_or(TryAcquireError::NoPermits)?);
@@ -210,14 +212,15 @@ impl Semaphore {
 
     /// Grants what is available, in the order of the queue, to `limit` waiters at most.
     ///
-    /// More could be served only if they came while somebody had been let in and had not run: then that one serves
-    /// them. Thus they are woken in the order of asyncio (of later CPythons; 3.11 then wakes them one by one).
+    /// The limit leaves requests unserved only if they came while a task had been granted permits and had not run: that
+    /// task then serves them. Thus tasks are woken in the order of asyncio (of later CPythons; 3.11 then wakes them one
+    /// by one).
     fn hand_out(&self, limit: usize) {
         for _ in 0..limit {
             let Some(wanted) = self.waiters.first_wants() else { return };
             let Some(rest) = self.available.get().checked_sub(wanted) else { return };
             self.available.set(rest);
-            // Somebody is first, so it is taken.
+            // The queue is not empty, so the grant is taken.
             let _ = self.waiters.grant(Ok(()));
         }
     }
@@ -231,7 +234,7 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// Whoever leaves the queue, served or not, may be the one that others had to wait for.
+/// Serves the requests behind one that leaves the queue, served or not: they may have waited only for that.
 struct HandOut<'a>(&'a Semaphore);
 
 impl Drop for HandOut<'_> {
@@ -246,7 +249,7 @@ impl Drop for HandOut<'_> {
 pub struct Permit<'a>(Lease<&'a Semaphore>);
 
 impl Permit<'_> {
-    /// How many they are.
+    /// How many permits it holds.
     pub fn num_permits(&self) -> usize {
         self.0.permits
     }
@@ -276,7 +279,7 @@ impl Permit<'_> {
 pub struct OwnedPermit(Lease<Rc<Semaphore>>);
 
 impl OwnedPermit {
-    /// How many they are.
+    /// How many permits it holds.
     pub fn num_permits(&self) -> usize {
         self.0.permits
     }
@@ -309,33 +312,17 @@ impl<S: Borrow<Semaphore>> Drop for Lease<S> {
 }
 
 /// The error of [`Semaphore::acquire`]: the semaphore is closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the semaphore is closed")]
 pub struct AcquireError(());
 
-impl fmt::Display for AcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the semaphore is closed")
-    }
-}
-
-impl std::error::Error for AcquireError {}
-
 /// The error of [`Semaphore::try_acquire`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// There are too few permits, or others came before.
+    #[error("the semaphore has too few permits, or others came before")]
     NoPermits,
     /// The semaphore is closed.
+    #[error("{}", AcquireError(()))]
     Closed,
 }
-
-impl fmt::Display for TryAcquireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoPermits => f.write_str("the semaphore has too few permits, or others came before"),
-            Self::Closed => AcquireError(()).fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for TryAcquireError {}

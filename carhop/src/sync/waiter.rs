@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use runtime_core::contain::{drop_contained, wake_contained};
 use runtime_core::task::{Awaits, note};
 
-/// The waker of whoever waits.
+/// The waker of the task that waits.
 #[derive(Default)]
 pub(super) struct Waiter(Cell<Option<Waker>>);
 
@@ -19,7 +19,7 @@ impl Waiter {
         }
     }
 
-    /// Whoever waited does not any more.
+    /// The task does not wait any more.
     #[inline]
     pub(super) fn leave(&self) {
         if let Some(waker) = self.0.take() {

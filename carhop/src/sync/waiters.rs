@@ -1,4 +1,4 @@
-//! Who waits for something: a queue, first in first out, in which each waiter has a place until it leaves.
+//! A queue of waiting futures, first in, first out. Each has a place in it until it leaves.
 //!
 //! ```text
 //!          poll                     grant (wakes)            poll
@@ -7,9 +7,9 @@
 //!                     └── dropped ──▶ (none)           └── dropped ──▶ (none), the grant goes back
 //! ```
 //!
-//! What is granted is handed over, not raced for: nobody can take it between the grant and the waiter's next poll, so
-//! the order is that of the queue. A waiter that is dropped with a grant in its hands returns it, and so no wake is
-//! lost. Wakers, which may be users' own, are cloned, woken and dropped with nothing borrowed.
+//! A grant is handed over, not raced for: no other task can take it before the waiter's next poll, so the order is that
+//! of the queue. A waiter that is dropped with a grant returns it, so no wake is lost. Wakers, which may be users' own,
+//! are cloned, woken and dropped with nothing borrowed.
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -29,12 +29,12 @@ pub(crate) struct Waiters<W = (), G = ()> {
 #[derive(Debug)]
 struct Queue<W, G> {
     places: Slab<Place<W, G>>,
-    /// The ends of the list of those who are still queued.
+    /// The ends of the list of those that are still queued.
     first: Option<usize>,
     last: Option<usize>,
     /// The length of the list.
     queued: usize,
-    /// Counts those who ever queued up.
+    /// How many have queued up so far.
     arrivals: u64,
 }
 
@@ -66,12 +66,12 @@ impl<W, G> Waiters<W, G> {
         Self { queue: RefCell::new(queue) }
     }
 
-    /// How many are queued: those who have been granted something do not count.
+    /// How many are queued. Those that have been granted something do not count.
     pub(super) fn len(&self) -> usize {
         self.queue.borrow().queued
     }
 
-    /// Whether nobody has a place: not even one who has been granted something and has not run since.
+    /// Whether no waiter has a place, not even one that was granted something and has not run yet.
     pub(super) fn is_idle(&self) -> bool {
         self.queue.borrow().places.is_empty()
     }
@@ -85,7 +85,7 @@ impl<W, G> Waiters<W, G> {
         queue.first.map(|place| queue.places[place].want)
     }
 
-    /// Grants something to the first in the queue and wakes it, or returns what nobody waits for.
+    /// Grants something to the first in the queue and wakes it, or gives the grant back if the queue is empty.
     pub(super) fn grant(&self, grant: G) -> Result<(), G> {
         let mut queue = self.queue.borrow_mut();
         let Some(place) = queue.pop() else { return Err(grant) };
@@ -97,7 +97,7 @@ impl<W, G> Waiters<W, G> {
         Ok(())
     }
 
-    /// Grants something to all who are queued now, in their order. Who queues up meanwhile is not meant.
+    /// Grants something to all that are queued now, in their order, and to none that queues up meanwhile.
     pub(crate) fn grant_all(&self, grant: G)
     where
         G: Clone,
@@ -105,7 +105,7 @@ impl<W, G> Waiters<W, G> {
         self.grant_each(usize::MAX, || grant.clone());
     }
 
-    /// Grants something to each of the first `count` who are queued now, in their order.
+    /// Grants something to each of the first `count` that are queued now, in their order.
     pub(super) fn grant_each(&self, count: usize, mut grant: impl FnMut() -> G) {
         // A waker may run code that queues up, or leaves.
         let limit = self.queue.borrow().arrivals;
@@ -113,7 +113,7 @@ impl<W, G> Waiters<W, G> {
             if self.first_arrival().is_none_or(|arrival| arrival >= limit) {
                 return;
             }
-            // Somebody is queued, so it is taken; if `grant` made that one leave, by the next.
+            // The queue is not empty, so the grant is taken: by the next waiter, if `grant` made the first one leave.
             let _ = self.grant(grant());
         }
     }
@@ -125,9 +125,9 @@ impl<W, G> Waiters<W, G> {
 
     /// Queues up with the first poll, and waits for a grant. `name` is what the list of tasks says.
     ///
-    /// `ready` is asked before it queues up, and may take what it wants: whoever calls this has looked already, but
-    /// cloning a waker may be users' code, that brings it about. If the future is dropped after it was granted
-    /// something and before it knew, `give_back` is called with that.
+    /// `ready` is asked once more before it queues up, and may take what it waits for: the caller has looked already,
+    /// but cloning a waker may run users' code, which may change the answer. If the future is dropped after a grant and
+    /// before the poll that returns it, `give_back` is called with the grant.
     pub(crate) fn wait<R, F>(
         &self,
         name: &'static str,
@@ -159,7 +159,7 @@ impl<W, G> Queue<W, G> {
         place
     }
 
-    /// Takes the first out of the list. It keeps its place.
+    /// Takes the first waiter out of the list. It keeps its place in the slab.
     fn pop(&mut self) -> Option<usize> {
         let place = self.first?;
         self.unlink(place);

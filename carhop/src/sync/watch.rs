@@ -14,13 +14,14 @@
 //! });
 //! ```
 //!
-//! Only the latest value is kept: a receiver that looks rarely sees some of them never.
+//! Only the latest value is kept: a receiver that looks rarely misses some.
 
 use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::fmt;
 use std::rc::Rc;
 
-pub use super::channel_error::{RecvError, SendError};
+use super::ends::Ends;
+pub use super::error::{RecvError, SendError};
 use super::waiters::Waiters;
 
 /// A value to watch, with its first receiver, which counts the first value as seen.
@@ -28,7 +29,7 @@ pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let shared = Rc::new(Shared {
         value: RefCell::new(value),
         version: Cell::new(0),
-        receivers: Cell::new(0),
+        receivers: Ends::new(0),
         sender_is_gone: Cell::new(false),
         changes: Waiters::new(),
         closed: Waiters::new(),
@@ -53,11 +54,11 @@ pub struct Receiver<T> {
 struct Shared<T> {
     value: RefCell<T>,
     version: Cell<u64>,
-    receivers: Cell<usize>,
+    receivers: Ends,
     sender_is_gone: Cell<bool>,
     /// Receivers that wait for another version.
     changes: Waiters,
-    /// Those who wait for the end of the last receiver.
+    /// Tasks that wait until the last receiver is gone.
     closed: Waiters,
 }
 
@@ -80,7 +81,7 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Replaces the value, whether there is a receiver or not, and returns the one before.
+    /// Replaces the value, whether there is a receiver or not, and returns the former one.
     ///
     /// # Panics
     ///
@@ -92,8 +93,8 @@ impl<T> Sender<T> {
         before
     }
 
-    /// Changes the value in place, whether there is a receiver or not. If `modify` panics, the change is not reported to
-    /// receivers.
+    /// Changes the value in place, whether there is a receiver or not. If `modify` panics, the change is not reported
+    /// to receivers.
     ///
     /// # Panics
     ///
@@ -116,13 +117,13 @@ impl<T> Sender<T> {
 
     /// Another receiver, which counts the present value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Receiver { shared: Rc::clone(&self.shared), seen: self.shared.version.get() }
     }
 
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
-        self.shared.receivers.get()
+        self.shared.receivers.count()
     }
 
     /// Whether there is no receiver.
@@ -140,7 +141,8 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Waits until there is a value that was not seen, and counts it as seen. Returns at once if there is one.
+    /// Waits until there is a value that this receiver has not seen, and counts it as seen. Returns at once if there is
+    /// one.
     ///
     /// A future that is dropped misses no change.
     ///
@@ -156,7 +158,7 @@ impl<T> Receiver<T> {
         Ok(())
     }
 
-    /// Whether there is a value that was not seen.
+    /// Whether there is a value that this receiver has not seen.
     ///
     /// # Errors
     ///
@@ -166,7 +168,7 @@ impl<T> Receiver<T> {
         if !changed && self.shared.sender_is_gone.get() { Err(RecvError) } else { Ok(changed) }
     }
 
-    /// The value, which does not count as seen by that. Do not keep it over an `await`: sending would panic meanwhile.
+    /// The value, without counting it as seen. Do not keep it over an `await`: sending would panic meanwhile.
     ///
     /// # Panics
     ///
@@ -176,7 +178,7 @@ impl<T> Receiver<T> {
         self.shared.borrow()
     }
 
-    /// The value, which counts as seen. Do not keep it over an `await`: sending would panic meanwhile.
+    /// The value, which then counts as seen. Do not keep it over an `await`: sending would panic meanwhile.
     ///
     /// # Panics
     ///
@@ -213,7 +215,7 @@ impl<T> Shared<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        self.shared.receivers.set(self.shared.receivers.get() + 1);
+        self.shared.receivers.add();
         Self { shared: Rc::clone(&self.shared), seen: self.seen }
     }
 }
@@ -227,8 +229,7 @@ impl<T> Drop for Sender<T> {
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        self.shared.receivers.set(self.shared.receivers.get() - 1);
-        if self.shared.receivers.get() == 0 {
+        if self.shared.receivers.remove() {
             self.shared.closed.grant_all(());
         }
     }

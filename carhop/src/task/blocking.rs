@@ -1,6 +1,6 @@
-//! Work that blocks, as programs see it.
+//! Work that blocks: the documentation of what `runtime-core` does.
 
-/// Does work that blocks on another thread, and lets tasks run meanwhile.
+/// Does blocking work on another thread, while tasks go on on this one.
 ///
 /// ```
 /// use carhop::task::spawn_blocking;
@@ -15,14 +15,14 @@
 /// # }
 /// ```
 ///
-/// What not to do is to make such a call in a task. All tasks of a runtime share one thread: while one of them sits in
-/// `std::fs::read`, `std::thread::sleep` or a long computation, no other runs, no socket is served, and no timer fires.
+/// Do not make such a call in a task. All tasks of a runtime share one thread: while one of them is in `std::fs::read`,
+/// `std::thread::sleep` or a long computation, no other runs, no socket is served, and no timer fires.
 ///
 /// # Computations
 ///
-/// A closure may compute as well as wait, but the limit of threads is made for those that wait: it is far above the
-/// number of processors. To use all of these for one computation, let one closure fork and join, with
-/// [`std::thread::scope`] as here, or with the crate `rayon`, whose threads are as many as the processors:
+/// A closure may compute as well as wait, but the limit of threads is meant for closures that wait: it is far above the
+/// number of processors. To use all processors for one computation, let one closure fork and join, with
+/// [`std::thread::scope`] as here, or with the crate `rayon`, which has one thread for each processor:
 ///
 /// ```
 /// use std::thread;
@@ -50,7 +50,7 @@
 #[doc(inline)]
 pub use runtime_core::spawn_blocking;
 
-/// What a [`spawn_blocking`] will return.
+/// Waits for the closure of a [`spawn_blocking`].
 ///
 /// ```
 /// use carhop::Builder;

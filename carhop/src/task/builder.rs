@@ -1,11 +1,11 @@
-//! Spawning with more than the defaults.
+//! Spawning with options.
 
 use std::borrow::Cow;
 
 use runtime_core::task::Options;
 use runtime_core::{JoinHandle, spawn_with};
 
-/// Spawns a task with a name, a priority, or at once.
+/// Spawns a task with options: a name, a priority, a first poll at once.
 ///
 /// ```
 /// use carhop::task;
@@ -31,12 +31,12 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// As [`spawn`](crate::spawn) does it: no name, priority 1, not eager.
+    /// The options of [`spawn`](crate::spawn): no name, priority 1, not eager.
     pub const fn new() -> Self {
         Self { name: None, priority: Options::DEFAULT_PRIORITY, eager: false }
     }
 
-    /// What the list of tasks and reports call it.
+    /// The task's name in the list of tasks and in reports.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
         self
@@ -48,9 +48,10 @@ impl Builder {
         self
     }
 
-    /// Polls the task within [`Builder::spawn`] for the first time, rather than after those that are ready. If it can
-    /// finish without waiting, it never enters the queue. Like asyncio's eager tasks, it changes the order: the task
-    /// runs before what follows its spawning, and a chain of eager tasks that spawn one another is as deep on the stack.
+    /// Polls the task for the first time within [`Builder::spawn`], rather than after the tasks that are ready. If it
+    /// can finish without waiting, it never enters the queue. As with asyncio's eager tasks, this changes the order:
+    /// the task runs before the code that follows the spawn. A chain of eager tasks that spawn one another uses the
+    /// stack for each.
     pub fn eager(mut self, eager: bool) -> Self {
         self.eager = eager;
         self

@@ -23,12 +23,12 @@ use crate::time::{Instant, sleep_until};
 /// [`Incident`](crate::incident::Incident).
 #[track_caller]
 pub fn defer(callback: impl FnOnce() + 'static) -> CallHandle {
-    // Nobody waits for it, so a panic is reported at once, whether or not the handle is kept.
+    // No `JoinHandle` is kept, so a panic is reported at once, whether or not the `CallHandle` is kept.
     let task = spawn_with(Options::here(), async move { callback() }).abort_handle();
     CallHandle { task, when: None }
 }
 
-/// Calls `callback` in `delay` from now, like asyncio's `call_later`. [`Duration::MAX`] is never.
+/// Calls `callback` when `delay` has passed from now, like asyncio's `call_later`. [`Duration::MAX`] is never.
 ///
 /// ```
 /// use std::time::Duration;
@@ -49,8 +49,8 @@ pub fn call_later(delay: Duration, callback: impl FnOnce() + 'static) -> CallHan
     call_at(Instant::now() + delay, callback)
 }
 
-/// Calls `callback` at `when`, like asyncio's `call_at`; among those of the same time, in the order in which they
-/// were asked for. A time that has passed is as soon as it can be.
+/// Calls `callback` at `when`, like asyncio's `call_at`. Callbacks of the same time are called in the order in which
+/// this was called. If the time has passed, `callback` is called as soon as possible.
 ///
 /// ```
 /// use carhop::time::Instant;
@@ -80,8 +80,8 @@ pub fn call_at(when: Instant, callback: impl FnOnce() + 'static) -> CallHandle {
     CallHandle { task, when: Some(when) }
 }
 
-/// A call to come. Dropping it changes nothing: what was asked for is called. Keeping it keeps the memory of the call,
-/// though not the callback.
+/// Cancels the call of a callback. Dropping the handle changes nothing: the callback is called all the same. Keeping
+/// the handle after the call keeps some memory allocated, though not the callback.
 #[derive(Debug)]
 pub struct CallHandle {
     task: AbortHandle,
@@ -89,12 +89,12 @@ pub struct CallHandle {
 }
 
 impl CallHandle {
-    /// Takes the call back. The callback is dropped by the loop, soon. Does nothing after the call.
+    /// Cancels the call. The loop drops the callback soon. Does nothing after the call.
     pub fn cancel(&self) {
         self.task.abort();
     }
 
-    /// When it is due; `None` if that is as soon as it can be ([`defer`]).
+    /// When the call is due; `None` if it is due as soon as possible ([`defer`]).
     pub fn when(&self) -> Option<Instant> {
         self.when
     }

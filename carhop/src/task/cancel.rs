@@ -9,17 +9,18 @@ use std::rc::{Rc, Weak};
 use std::task::Poll;
 
 use slab::Slab;
+use thiserror::Error;
 
 use crate::sync::waiters::Waiters;
 
 /// A request to end, which tasks can observe to finish in order.
 ///
-/// This is the polite way: who is asked may clean up, with awaits, and ends when it is done. The impolite one is
-/// [`JoinHandle::abort`](crate::JoinHandle::abort), which drops a future at its await. asyncio's `Task.cancel` is
-/// something of both.
+/// This is the cooperative way: a task that observes the token may clean up, with awaits, and ends when it is done. In
+/// contrast, [`JoinHandle::abort`](crate::JoinHandle::abort) drops the task's future at its await. asyncio's
+/// `Task.cancel` is something of both.
 ///
-/// Clones are the same token. Cancelling one cancels its children, which [`CancelToken::child_token`] makes, and theirs,
-/// but not its parent. A token belongs to one thread.
+/// Clones are the same token. Cancelling a token cancels its children, made by [`CancelToken::child_token`], and their
+/// children, but not its parent. A token belongs to one thread.
 ///
 /// ```
 /// use carhop::task::CancelToken;
@@ -41,7 +42,7 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
-    /// A token of its own.
+    /// A token without a parent.
     pub fn new() -> Self {
         Self { node: Node::new(false) }
     }
@@ -56,14 +57,15 @@ impl CancelToken {
         Self { node }
     }
 
-    /// Cancels the token and all that descend from it, and then wakes who waits for that: first who waits for this one,
-    /// then for its children, then for theirs, each in the order of their arrival. A second time it does nothing.
+    /// Cancels the token and all its descendants. Then it wakes the tasks that wait for them: first those that wait for
+    /// this token, then those of its children, then of theirs, each in the order of their arrival. A second call does
+    /// nothing.
     pub fn cancel(&self) {
         let mut cancelled = Vec::new();
         if !self.node.cancelled.replace(true) {
             cancelled.push(Rc::clone(&self.node));
         }
-        // A list rather than recursion, for the tree may be deep. All are cancelled before anybody hears of it.
+        // A list rather than recursion, since the tree may be deep. All are cancelled before any task is woken.
         let mut next = 0;
         while let Some(node) = cancelled.get(next).cloned() {
             next += 1;
@@ -90,13 +92,13 @@ impl CancelToken {
         }
     }
 
-    /// Waits for `future`, but only until the token is cancelled. Then the future is dropped, and so it is if this one
-    /// is.
+    /// Waits for `future`, but only until the token is cancelled: then `future` is dropped. Dropping the future that
+    /// this returns drops `future`, too.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the token is cancelled first. The future is polled before the token is looked at, so one that is
-    /// ready always wins.
+    /// [`Cancelled`] if the token is cancelled first. `future` is polled before the token is looked at, so if it
+    /// is ready it always wins.
     pub async fn run_until_cancelled<F: IntoFuture>(&self, future: F) -> Result<F::Output, Cancelled> {
         let mut future = pin!(future.into_future());
         let mut cancelled = pin!(self.cancelled());
@@ -163,16 +165,9 @@ impl Drop for DropGuard {
 }
 
 /// The error of [`CancelToken::run_until_cancelled`]: the token was cancelled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the token was cancelled")]
 pub struct Cancelled(());
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the token was cancelled")
-    }
-}
-
-impl std::error::Error for Cancelled {}
 
 /// Of the kind `Other`: an `Interrupted` would be tried again.
 impl From<Cancelled> for io::Error {
@@ -181,8 +176,8 @@ impl From<Cancelled> for io::Error {
     }
 }
 
-/// A token. Children own their parent, so that a token between two that are still used can be let go; the parent knows
-/// its children without owning them.
+/// A token. Children own their parent, so a token that the program drops still connects its children to its own parent.
+/// The parent knows its children without owning them.
 struct Node {
     cancelled: Cell<bool>,
     waiters: Waiters,
@@ -200,7 +195,7 @@ struct Link {
 #[derive(Default)]
 struct Children {
     places: Slab<(u64, Weak<Node>)>,
-    /// Counts those that ever were.
+    /// How many were added so far.
     arrivals: u64,
 }
 
@@ -218,7 +213,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut link = self.parent.take();
-        // If this was its last owner, the parent goes as well: here, rather than within a drop within a drop.
+        // If this was the parent's last owner, the parent is dropped here, rather than by nested drops: the chain may
+        // be long.
         while let Some(Link { parent, place }) = link {
             parent.children.borrow_mut().places.remove(place);
             link = Rc::into_inner(parent).and_then(|parent| parent.parent.take());

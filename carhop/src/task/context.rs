@@ -1,4 +1,4 @@
-//! What a task is part of: the token that it is to observe, and the group that waits for it.
+//! What a task belongs to: the token that it should observe, and the group that waits for it.
 
 use std::future::pending;
 use std::rc::Rc;
@@ -17,23 +17,25 @@ pub(super) struct Context {
     pub(super) group: Option<Rc<dyn Enclosing>>,
 }
 
-/// A group, as groups see it that run in one of its tasks.
+/// A group around other groups, which run in one of its tasks.
 pub(super) trait Enclosing {
-    /// The scope of a group within was dropped before its children had ended: waits for them in its stead.
+    /// The scope of an inner group was dropped before its children had ended: this group waits for them instead.
     fn adopt(&self);
-    /// They have ended. Returns who else waits for that, if this one was adopted itself and has ended with it.
+    /// The children of an adopted group have ended. If this group was adopted, too, and has ended by that, returns the
+    /// group that has adopted it.
     fn release(&self) -> Option<Rc<dyn Enclosing>>;
-    /// Drops one owner. With the last one goes the group; returns the one around it then, which lost an owner by that.
+    /// Drops one owner. If that was the last, the group is dropped, and its own share of the group around it is
+    /// returned, for the caller to drop.
     fn let_go(self: Rc<Self>) -> Option<Rc<dyn Enclosing>>;
 }
 
 impl Context {
-    /// Of the task that is running, if it is part of anything.
+    /// The context of the running task, if it has one.
     pub(super) fn current() -> Option<Self> {
         CONTEXT.try_with(Self::clone).ok()
     }
 
-    /// Becomes that of the task that is running, for good, unless that has inherited it.
+    /// Makes this the context of the running task, for good, unless the task has inherited it.
     pub(super) fn enter(self) {
         if !Self::current().is_some_and(|current| current.is_same(&self)) {
             CONTEXT.set(self);
@@ -45,7 +47,7 @@ impl Context {
         self.token.is_same(&other.token) && address(self) == address(other)
     }
 
-    /// Is that of `future`.
+    /// Runs `future` with this context.
     pub(super) async fn scope<F: Future>(self, future: F) -> F::Output {
         CONTEXT.scope(self, future).await
     }
@@ -62,8 +64,8 @@ pub(super) fn assert_runtime(what: &str) {
     );
 }
 
-/// Waits until the token is cancelled that is the current one at the first poll ([`CancelToken::current`]). Without one
-/// it waits for ever. Dropping the future loses nothing.
+/// Takes the current token ([`CancelToken::current`]) at the first poll, and waits until it is cancelled. Without a
+/// current token it waits for ever. Dropping the future loses nothing.
 pub async fn cancelled() {
     match CancelToken::current() {
         Some(token) => token.cancelled().await,
@@ -77,21 +79,22 @@ pub fn is_cancelled() -> bool {
 }
 
 impl CancelToken {
-    /// The token that whoever asks is to observe: that of the innermost [`CancelToken::scope`] or group around it, in
-    /// this task or, when this one was spawned, in the task that spawned it.
+    /// The token that the running code should observe. It is that of the innermost [`CancelToken::scope`] or
+    /// [`TaskGroup`](super::TaskGroup) around the code in this task. Without one in this task, it is the token that was
+    /// current where the task was spawned.
     pub fn current() -> Option<CancelToken> {
         Context::current().map(|context| context.token)
     }
 
-    /// A child of the current token or, where there is none, a token of its own.
+    /// A child of the current token or, without one, a token without a parent.
     pub fn child_of_current() -> CancelToken {
         Self::current().map_or_else(Self::new, |token| token.child_token())
     }
 
-    /// Runs `future` with this token as the current one. Tasks that it spawns have it as theirs, too. Dropping what this
-    /// returns drops `future`.
+    /// Runs `future` with this token as the current one. Tasks that it spawns inherit the token. Dropping the returned
+    /// future drops `future`.
     ///
-    /// So a task that is to clean up before it ends is spawned with a token, and asked rather than aborted:
+    /// A task that should clean up before it ends is spawned with a token, and cancelled by that rather than aborted:
     ///
     /// ```
     /// use carhop::task::{self, CancelToken};

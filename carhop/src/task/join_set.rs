@@ -42,13 +42,13 @@ use super::{AbortHandle, Builder, JoinError, JoinHandle};
 pub struct JoinSet<T> {
     tasks: Slab<Member<T>>,
     ended: Rc<Ended>,
-    /// Counts those who ever joined.
+    /// Tasks spawned so far.
     spawned: u64,
 }
 
 struct Member<T> {
     handle: JoinHandle<T>,
-    /// The how manieth it was.
+    /// Index in order of spawning.
     number: u64,
 }
 
@@ -91,7 +91,7 @@ impl<T> JoinSet<T> {
         Self { tasks: Slab::new(), ended: Rc::default(), spawned: 0 }
     }
 
-    /// How many tasks are in the set, with those that have ended and were not joined yet.
+    /// How many tasks are in the set, including those that have ended and were not joined yet.
     pub fn len(&self) -> usize {
         self.tasks.len()
     }
@@ -101,8 +101,8 @@ impl<T> JoinSet<T> {
         self.tasks.is_empty()
     }
 
-    /// Waits for the next task to end and takes its output; those that have ended already come first, in the order in
-    /// which they did. `None` if the set is empty.
+    /// Waits for the next task to end and takes its output. Tasks that have ended already come first, in the order in
+    /// which they ended. `None` if the set is empty.
     ///
     /// Dropping the future loses nothing: the task stays in the set.
     ///
@@ -113,7 +113,7 @@ impl<T> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`JoinSet::join_next`], for hand-written futures. The last one who polls is woken.
+    /// As [`JoinSet::join_next`], for hand-written futures. The task that polls last is woken.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_next_member(cx).map(|ended| ended.map(|(_, output)| output))
     }
@@ -154,7 +154,7 @@ impl<T> JoinSet<T> {
 
     /// Lets the tasks go: they run on, and the set is empty.
     pub fn detach_all(&mut self) {
-        // The old list hears of their ends.
+        // Their ends go to the old list.
         self.ended = Rc::default();
         self.tasks.drain().for_each(drop);
     }
@@ -177,7 +177,7 @@ impl<T> JoinSet<T> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        // Cloned before anything is looked at: it may be a user's own.
+        // Cloned before the state is looked at: cloning may run users' code.
         let waker = cx.waker().clone();
         if let Some(ended) = ready!(self.poll_first_ended(cx)) {
             drop_contained(waker);
@@ -188,10 +188,10 @@ impl<T> JoinSet<T> {
         Poll::Pending
     }
 
-    /// `None`: none has ended. Pending: one is about to, and will wake the waker of `cx`.
+    /// `None`: no task has ended. Pending: one is about to, and will wake the waker of `cx`.
     fn poll_first_ended(&mut self, cx: &mut Context<'_>) -> Poll<Option<(u64, Result<T, JoinError>)>> {
         let Some(key) = self.first_ended() else { return Poll::Ready(None) };
-        // A task gives notice in the drop of its future, which is a moment before its output can be had.
+        // A task gives notice in the drop of its future, a moment before its output is available.
         let output = ready!(Pin::new(&mut self.tasks[key].handle).poll(cx));
         self.ended.places.borrow_mut().pop_front();
         Poll::Ready(Some((self.tasks.remove(key).number, output)))
@@ -204,7 +204,7 @@ impl<T> JoinSet<T> {
             if self.tasks.get(key).is_some_and(|member| member.number == number) {
                 return Some(key);
             }
-            // It never was a member: to spawn it has panicked, outside of a runtime.
+            // It never became a member: its spawning panicked, outside of a runtime.
             places.pop_front();
         }
     }
@@ -212,7 +212,7 @@ impl<T> JoinSet<T> {
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
-        // Its tasks end later, and nobody waits for that.
+        // Its tasks end later, and no task waits for that.
         drop_contained(self.ended.waiter.take());
         self.abort_all();
     }
@@ -230,7 +230,7 @@ impl<T> fmt::Debug for JoinSet<T> {
     }
 }
 
-/// Spawns all of them.
+/// Spawns all the futures.
 impl<T: 'static, F: Future<Output = T> + 'static> FromIterator<F> for JoinSet<T> {
     fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> Self {
         let mut set = Self::new();
@@ -242,12 +242,12 @@ impl<T: 'static, F: Future<Output = T> + 'static> FromIterator<F> for JoinSet<T>
 /// What the tasks of a set share with it.
 #[derive(Default)]
 struct Ended {
-    /// Of those that have ended and were not joined yet.
+    /// Members that have ended and were not joined yet.
     places: RefCell<VecDeque<Place>>,
     waiter: Cell<Option<Waker>>,
 }
 
-/// Where in the set a member is, and which one: places are used again.
+/// Where in the set a member is, and its number, since places are used again.
 #[derive(Clone, Copy)]
 struct Place {
     key: usize,
@@ -255,7 +255,7 @@ struct Place {
 }
 
 pin_project! {
-    /// A future that gives notice when it is dropped: that is its end, whether it is ready, panics or is aborted.
+    /// A future that gives notice when it is dropped, which is its end whether it is ready, panics or is aborted.
     struct Child<F> {
         #[pin]
         future: F,

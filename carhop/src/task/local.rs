@@ -8,15 +8,16 @@ use std::pin::pin;
 use std::rc::Rc;
 
 use runtime_core::task_locals::{self as locals, Value};
+use thiserror::Error;
 
 /// Declares task-locals: `static`s of which each task has a value of its own, like asyncio's `contextvars`.
 ///
-/// A task starts with the values of the task that spawned it, and what it sets is seen by itself and by the tasks
-/// that it spawns from then on. Without a default, a task-local that is not set is an error to read.
+/// A task starts with the values of the task that spawned it. A value that it sets is seen by itself and by the tasks
+/// that it spawns from then on. Reading a task-local that has neither a value nor a default is an error.
 ///
 /// ```
 /// carhop::task_local! {
-///     /// Whom the request is for.
+///     /// The user who makes the request.
 ///     static USER: String;
 ///     static DEPTH: u32 = 0;
 /// }
@@ -32,7 +33,7 @@ use runtime_core::task_locals::{self as locals, Value};
 /// });
 /// ```
 ///
-/// See [`TaskLocal`](crate::task::TaskLocal) for what can be done with one.
+/// [`TaskLocal`](crate::task::TaskLocal) has the methods.
 #[macro_export]
 macro_rules! task_local {
     () => {};
@@ -57,7 +58,7 @@ macro_rules! __task_local {
     };
 }
 
-/// A task-local, declared by [`task_local!`](crate::task_local). A task that uses none pays for none.
+/// A task-local, declared by [`task_local!`](crate::task_local). A task that uses none has no cost for them.
 pub struct TaskLocal<T: 'static> {
     default: Option<fn() -> T>,
     /// Each thread has its own tasks, so a value never leaves its thread.
@@ -83,12 +84,13 @@ impl<T: 'static> TaskLocal<T> {
         }
     }
 
-    /// Calls `f` with the value. If there is none and the declaration has a default, that is the task's value from then
-    /// on.
+    /// Calls `f` with the value. If none is set and the declaration has a default, the default becomes the task's
+    /// value.
     ///
     /// # Errors
     ///
-    /// [`AccessError`] if there is neither, or if no task of a carhop runtime is running on this thread.
+    /// [`AccessError`] if there is neither value nor default, or if no task of a carhop runtime is running on this
+    /// thread.
     pub fn try_with<R>(&'static self, f: impl FnOnce(&T) -> R) -> Result<R, AccessError> {
         let value = match locals::get(self.key()).map_err(|_| AccessError::NoTask)? {
             Some(value) => value,
@@ -128,8 +130,8 @@ impl<T: 'static> TaskLocal<T> {
         }
     }
 
-    /// Runs `future` with the value set, and with what was set before when it is done. Between its polls, and while it
-    /// is dropped before it is done, the value is not set.
+    /// Runs `future` with the value set. When it is done, the former value is back. The value is not set between the
+    /// polls of `future`, nor while it is dropped before it is done.
     ///
     /// # Panics
     ///
@@ -151,7 +153,7 @@ impl<T: 'static> TaskLocal<T> {
         locals::replace(self.key(), value).map_err(|_| AccessError::NoTask)
     }
 
-    /// Statics do not share addresses, and this type is not zero-sized.
+    /// Its address, which no other static shares, since this type is not zero-sized.
     fn key(&'static self) -> locals::Key {
         std::ptr::from_ref(self).addr()
     }
@@ -163,7 +165,7 @@ impl<T: 'static> fmt::Debug for TaskLocal<T> {
     }
 }
 
-/// Puts the outer value back, also after a panic.
+/// Puts the outer value back when it is dropped, also by a panic.
 struct Swapped<'a> {
     key: locals::Key,
     /// `None` once it is back.
@@ -174,7 +176,7 @@ struct Swapped<'a> {
 impl Swapped<'_> {
     fn back(&mut self) {
         if let Some(outside) = self.outside.take() {
-            // A task is running, or its value could not have been set.
+            // A task is running, since its value has been set.
             *self.inside = locals::replace(self.key, outside).unwrap_or_default();
         }
     }
@@ -187,22 +189,13 @@ impl Drop for Swapped<'_> {
 }
 
 /// Why a task-local has no value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AccessError {
-    /// Neither this task nor one of those that it comes from has set it, and it has no default.
+    /// Neither this task nor an ancestor has set it, and it has no default.
+    #[error("this task-local is not set in this task, and has no default")]
     NotSet,
     /// No task of a carhop runtime is running on this thread.
+    #[error("a task-local needs a running task of a carhop runtime on this thread")]
     NoTask,
 }
-
-impl fmt::Display for AccessError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            AccessError::NotSet => "this task-local is not set in this task, and has no default",
-            AccessError::NoTask => "a task-local needs a running task of a carhop runtime on this thread",
-        })
-    }
-}
-
-impl std::error::Error for AccessError {}

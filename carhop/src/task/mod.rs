@@ -1,4 +1,4 @@
-//! Tasks: how they are spawned, what belongs to them, what they wait for, and work beside them.
+//! Tasks: spawning, waiting for and ending them, groups of them, task-local values, and blocking work beside them.
 //!
 //! # Waiting for several things
 //!
@@ -25,7 +25,7 @@
 //! });
 //! ```
 //!
-//! `wait` and `as_completed` are [`JoinSet`], and [`TaskGroup`] is `TaskGroup`.
+//! For asyncio's `wait` and `as_completed` there is [`JoinSet`], and for its `TaskGroup` there is [`TaskGroup`].
 
 mod blocking;
 mod builder;

@@ -1,4 +1,4 @@
-//! Work that goes on when nobody waits for it any more.
+//! Work that goes on when no task waits for it any more.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,12 +7,11 @@ use std::task::{Context as TaskContext, Poll};
 use super::context::Context;
 use super::{CancelToken, JoinError, JoinHandle, spawn};
 
-/// Runs `future` as a task, which goes on when the [`Shield`] is dropped: because its time is over, say, or because
-/// the task that waits for it was aborted. asyncio's `shield`.
+/// Runs `future` as a task, which goes on when the [`Shield`] is dropped: by a timeout, say, or because the task that
+/// waits for it was aborted. asyncio's `shield`.
 ///
-/// The task is spawned at once, and not with the first poll. It does not inherit the current
-/// [`CancelToken`], but has one of its own that nobody cancels; nor does a group wait for it. The end of the runtime
-/// ends it like any task.
+/// The task is spawned at once, and not with the first poll. It does not inherit the current [`CancelToken`], but has
+/// one of its own, which is never cancelled. No group waits for it. The end of the runtime ends it like any task.
 ///
 /// ```
 /// use carhop::task::shield;
@@ -36,7 +35,7 @@ use super::{CancelToken, JoinError, JoinHandle, spawn};
 ///
 /// # Panics
 ///
-/// As [`spawn`]. A panic of `future` is the shield's output or, if the shield is gone, reported as that of any task
+/// As [`spawn`]. A panic of `future` is the shield's output. If the shield is gone, it is reported as that of any task
 /// without a handle.
 #[track_caller]
 pub fn shield<F: IntoFuture>(future: F) -> Shield<F::Output>
@@ -54,11 +53,11 @@ where
     Shield { handle }
 }
 
-/// Waits for what was shielded. See [`shield`].
+/// Waits for a shielded task. Made by [`shield`].
 ///
 /// # Errors
 ///
-/// [`JoinError`] if it panicked, or the runtime ended before it.
+/// [`JoinError`] if the task panicked, or the runtime ended before it.
 ///
 /// # Panics
 ///

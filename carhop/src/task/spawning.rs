@@ -1,4 +1,4 @@
-//! Tasks, as programs see them.
+//! Spawning: the documentation of what `runtime-core` does.
 
 /// Spawns a task: asyncio's `create_task`.
 ///
@@ -16,7 +16,7 @@
 #[doc(inline)]
 pub use runtime_core::spawn;
 
-/// A task, to whoever waits for it: asyncio's `Task`.
+/// Waits for a task, or aborts it: asyncio's `Task`.
 ///
 /// ```
 /// use carhop::sync::oneshot;
@@ -70,7 +70,7 @@ pub use runtime_core::yield_now;
 /// });
 /// ```
 ///
-/// Each line says number, name, place of spawning, state and age; children stand below the task that spawned them:
+/// A line has a task's number, name, place of spawning, state and age. Children stand below the task that spawned them:
 ///
 /// ```text
 /// #0.1 at src/main.rs:4, running, 1.2ms old

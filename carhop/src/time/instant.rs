@@ -8,13 +8,13 @@ use runtime_core::Nanos;
 
 /// A point in monotonic time, as the running loop tells it.
 ///
-/// Unlike [`std::time::Instant`] it saturates: the sum with [`Duration::MAX`] is a point that never comes,
-/// and a difference is never negative.
+/// Unlike [`std::time::Instant`] it saturates: the sum with [`Duration::MAX`] is a point that never comes, and a
+/// difference is never negative.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(pub(crate) Nanos);
 
 impl Instant {
-    /// The time now: of the runtime that runs on this thread or, if there is none, `CLOCK_MONOTONIC`.
+    /// The time now: that of the runtime that runs on this thread or, without one, `CLOCK_MONOTONIC`.
     pub fn now() -> Self {
         Self(runtime_core::sleep::now())
     }
@@ -24,7 +24,7 @@ impl Instant {
         Self::now() - *self
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// How long after `earlier` this is; zero if it is before.
     pub fn duration_since(&self, earlier: Instant) -> Duration {
         self.0.saturating_since(earlier.0)
     }

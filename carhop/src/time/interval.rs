@@ -1,4 +1,4 @@
-//! Ticks at a fixed distance.
+//! Ticks in a fixed rhythm.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -41,19 +41,19 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
     Interval { next: sleep_until(start), period, missed: MissedTickBehavior::default() }
 }
 
-/// What an [`Interval`] does when its user was away for longer than a period.
+/// What an [`Interval`] does about ticks that were due while no task waited for them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// Tick at once for each tick that was missed, until all are made up for.
+    /// Tick at once for each tick that was missed, until none is left.
     #[default]
     Burst,
     /// Count the period anew from the late tick.
     Delay,
-    /// Leave out what was missed and go on at the next whole multiple of the period.
+    /// Leave out the ticks that were missed, and go on at the next whole multiple of the period.
     Skip,
 }
 
-/// Ticks at a fixed distance. See [`interval`].
+/// Ticks in a fixed rhythm. Made by [`interval`] and [`interval_at`].
 #[derive(Debug)]
 pub struct Interval {
     next: Sleep,
@@ -71,7 +71,7 @@ impl Interval {
         poll_fn(|cx| self.poll_tick(cx)).await
     }
 
-    /// As [`Interval::tick`], for hand-written futures. The last one who polls is woken.
+    /// As [`Interval::tick`], for hand-written futures. The task that polls last is woken.
     ///
     /// # Panics
     ///
@@ -83,12 +83,12 @@ impl Interval {
         Poll::Ready(due)
     }
 
-    /// The distance of two ticks.
+    /// The time from one tick to the next.
     pub fn period(&self) -> Duration {
         self.period
     }
 
-    /// Lets the next tick come one period from now.
+    /// Sets the next tick to one period from now.
     pub fn reset(&mut self) {
         self.next.reset(Instant::now() + self.period);
     }

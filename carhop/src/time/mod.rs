@@ -1,8 +1,8 @@
 //! Sleeping, deadlines and intervals.
 //!
-//! Deadlines are kept in nanoseconds. Nothing fires early; on an idle machine it fires well under a millisecond late,
-//! with epoll since Linux 5.11. From 64 timers on, idle ones included, those that are due within 50 us after others
-//! fired wait until that time is over, so that a crowd shares wake-ups. [`Duration::MAX`] means never.
+//! Deadlines are kept in nanoseconds. No timer fires early. On an idle machine timers fire well under a millisecond
+//! late, with epoll since Linux 5.11. From 64 timers on, idle ones included, timers share wake-ups: those that are due
+//! within 50 us after others fired wait until that time is over. [`Duration::MAX`] means never.
 //!
 //! ```
 //! use carhop::time::{Instant, sleep, timeout_at};
@@ -31,11 +31,11 @@ pub use timeout::{Elapsed, timeout, timeout_at};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Waits for `duration` from now, like asyncio's `sleep`. [`Duration::MAX`] is never; zero is until
-/// the loop looks at its timers the next time, before which ready tasks may be polled several times
-/// ([`yield_now`](crate::yield_now) is asyncio's `sleep(0)`).
+/// Waits for `duration` from now, like asyncio's `sleep`. [`Duration::MAX`] is never. Zero is until the loop looks at
+/// its timers the next time; ready tasks may be polled several times before that. (asyncio's `sleep(0)` is
+/// [`yield_now`](crate::yield_now).)
 ///
-/// The time counts from this call and not from the first poll, as a coroutine's would.
+/// The time counts from this call, not from the first poll as with a coroutine.
 ///
 /// # Panics
 ///
@@ -44,7 +44,7 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep(runtime_core::sleep::Sleep::after(duration))
 }
 
-/// Waits until `deadline`; one that has passed is one turn of the loop.
+/// Waits until `deadline`. If that has passed, it waits for one turn of the loop.
 ///
 /// # Panics
 ///
@@ -62,13 +62,13 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 pub struct Sleep(runtime_core::sleep::Sleep);
 
 impl Sleep {
-    /// When it will be ready.
+    /// The time at which it will be ready.
     pub fn deadline(&self) -> Instant {
         Instant(self.0.deadline())
     }
 
-    /// Changes the deadline. The task that waits must poll it once more for that to count, as it does when
-    /// the `Sleep` is part of its own future.
+    /// Changes the deadline. The new one counts from the next poll on: the waiting task must poll the `Sleep` once
+    /// more, as it does when the `Sleep` is part of its own future.
     pub fn reset(&mut self, deadline: Instant) {
         self.0.reset(deadline.0);
     }

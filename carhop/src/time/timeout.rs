@@ -1,20 +1,21 @@
 //! A limit on how long a future may take.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use super::{Instant, Sleep, sleep, sleep_until};
 
 /// Waits for `future`, but no longer than `duration` from now, like asyncio's `timeout` and `wait_for`. Then the future
 /// is dropped.
 ///
-/// What that means is up to the future: a read or an accept that is given up loses nothing, because what
-/// arrives later waits in the socket. A [`JoinHandle`](crate::JoinHandle) that is dropped lets its task go on, where
-/// asyncio's `wait_for` cancels it: give the timeout what the task would do, or abort the task.
+/// What the drop does depends on the future. A read or an accept that is given up loses nothing, because what arrives
+/// later waits in the socket. A [`JoinHandle`](crate::JoinHandle) that is dropped lets its task go on, where asyncio's
+/// `wait_for` cancels it: pass the task's own future instead of a handle, or abort the task.
 ///
 /// ```
 /// use carhop::time::{sleep, timeout};
@@ -79,16 +80,9 @@ async fn until<F: Future>(sleep: Sleep, future: F) -> Result<F::Output, Elapsed>
 }
 
 /// The error of [`timeout`]: the time is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the deadline has elapsed")]
 pub struct Elapsed(());
-
-impl fmt::Display for Elapsed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the deadline has elapsed")
-    }
-}
-
-impl std::error::Error for Elapsed {}
 
 impl From<Elapsed> for io::Error {
     fn from(elapsed: Elapsed) -> Self {

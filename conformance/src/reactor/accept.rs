@@ -9,7 +9,7 @@ use runtime_core::errno::Errno;
 use runtime_core::op::{Control, End, Fd};
 use runtime_core::reactor::Wait;
 
-use super::loopback::fd_of;
+use super::loopback::{expect_refused, fd_of};
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::machine::{self, Shortage};
@@ -25,6 +25,7 @@ trials![
     reset_before_accept,
     no_descriptor_left: Limits,
     last_descriptor: Limits,
+    a_second_one_is_refused,
     not_listening,
     shut_down,
 ];
@@ -195,6 +196,15 @@ fn last_descriptor(env: &Env) {
     let second = fd_of(driver.next(token));
     driver.expect_alive(first, &mut *peers[0]);
     driver.expect_alive(second, &mut *peers[1]);
+}
+
+fn a_second_one_is_refused(env: &Env) {
+    let mut driver = Driver::new(env);
+    let (listener, address) = driver.listener(16);
+    let (first, second) = (driver.accept(listener), driver.accept(listener));
+    expect_refused(env, &mut driver, "accept::a_second_one_is_refused", second);
+    let _peer = env.world().connect(address).expect("connect");
+    fd_of(driver.next(first));
 }
 
 fn not_listening(env: &Env) {

@@ -12,12 +12,13 @@ use runtime_core::reactor::Wait;
 
 use super::loopback::{Feed, bytes};
 use super::{Env, trials};
-use crate::driver::{DONE, Driver};
+use crate::driver::{CANCELED, DONE, Driver};
 use crate::machine;
 use crate::pattern::Pattern;
 
 trials![
     a_chunk_that_comes_back_is_a_reason,
+    what_an_export_ended_is_a_reason: Descriptors,
     nothing_to_do_is_no_reason,
     readable_for_data: Descriptors,
     readable_for_a_connection: Descriptors,
@@ -46,6 +47,17 @@ fn a_chunk_that_comes_back_is_a_reason(env: &Env) {
     assert_eq!(driver.idle(), Wait::No, "there is one, and bytes to put into it");
     driver.turn(Wait::No);
     assert_eq!(*bytes(driver.try_next(token).expect("in this turn")), *b"abcdef");
+}
+
+fn what_an_export_ended_is_a_reason(env: &Env) {
+    let mut driver = Driver::new(env);
+    let (ours, _peer) = driver.pair();
+    let token = driver.receive(ours);
+    driver.expect_nothing_to_watch();
+    let exported = driver.export(ours);
+    assert_eq!(driver.host_until_some(), 1);
+    assert_eq!(driver.end(token), CANCELED);
+    drop(exported);
 }
 
 fn nothing_to_do_is_no_reason(env: &Env) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use runtime_core::reactor::Wait;
 
 use super::connect::FullListener;
-use super::loopback::bytes;
+use super::loopback::{bytes, fd_of};
 use super::{Env, trials};
 use crate::driver::{DONE, Driver};
 use crate::machine;
@@ -22,6 +22,7 @@ trials![
     unparked_while_dropped,
     many_in_a_row,
     two_at_once,
+    two_that_talk,
     own_descriptors_close_on_exec: Exec,
 ];
 
@@ -165,6 +166,26 @@ fn two_at_once(env: &Env) {
     drop(one);
     two_peer.write_all(b"two").expect("the peer writes");
     assert_eq!(two.receive_exact(two_token, 3), b"two");
+}
+
+fn two_that_talk(env: &Env) {
+    let (mut server, mut client) = (Driver::new(env), Driver::new(env));
+    let (listener, address) = server.listener(4);
+    let accepting = server.accept(listener);
+    server.turn(Wait::No);
+    let near = client.socket();
+    let connecting = client.connect(near, address);
+    assert_eq!(client.end(connecting), DONE);
+    let far = fd_of(server.next(accepting));
+    let (asked, answered) = (server.receive(far), client.receive(near));
+    for _ in 0..20 {
+        assert_eq!(client.attempt(near, b"question").expect("send"), 8);
+        assert_eq!(server.receive_exact(asked, 8), b"question");
+        assert_eq!(server.attempt(far, b"answer").expect("send"), 6);
+        assert_eq!(client.receive_exact(answered, 6), b"answer");
+    }
+    drop(server);
+    assert_eq!(client.end(answered), DONE);
 }
 
 fn own_descriptors_close_on_exec(env: &Env) {

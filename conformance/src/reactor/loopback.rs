@@ -8,6 +8,7 @@ use runtime_core::data::Data;
 use runtime_core::errno::Errno;
 use runtime_core::op::{Completion, Control, End, Fd, Outcome, SocketOption, Token};
 
+use super::Env;
 use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::pattern::Pattern;
 use crate::world::{ANY, Peer, kernel};
@@ -167,9 +168,20 @@ pub(super) fn read_what_is_there(peer: &mut dyn Peer, arrived: &mut Vec<u8>) -> 
     }
 }
 
+/// What becomes of an operation where another one waits already.
+pub(super) fn expect_refused(env: &Env, driver: &mut Driver, trial: &str, second: Token) {
+    match env.otherwise(trial) {
+        None => assert_eq!(driver.end(second), Err(Errno::EBUSY)),
+        Some(what) => {
+            driver.cancel(second);
+            assert_eq!(driver.end(second), CANCELED, "{what}");
+        }
+    }
+}
+
 /// The bytes that a completion brings, which a trial may keep.
 pub(super) fn bytes(completion: Completion) -> Data {
-    completion.data.unwrap_or_else(|| panic!("data"))
+    completion.data.expect("data")
 }
 
 /// The descriptor that a completion brings.

@@ -11,6 +11,7 @@ use runtime_core::op::Control;
 use runtime_core::reactor::Wait;
 use socket2::SockRef;
 
+use super::loopback::expect_refused;
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver, RESET};
 use crate::pattern::{Dice, Pattern};
@@ -32,6 +33,7 @@ trials![
     half_closed_by_us,
     shut_for_reading,
     out_of_band: OutOfBand,
+    a_second_one_is_refused,
     not_connected,
     not_a_socket: Files,
 ];
@@ -249,6 +251,24 @@ fn out_of_band(env: &Env) {
     SockRef::from(&peer).send_out_of_band(b"!").expect("the urgent byte");
     drop(peer);
     assert_eq!(driver.receive_to_end(token), (Vec::new(), DONE));
+}
+
+/// And the first goes on.
+fn a_second_one_is_refused(env: &Env) {
+    let mut driver = Driver::new(env);
+    let (ours, mut peer) = driver.pair();
+    for armed in [false, true] {
+        let first = driver.receive(ours);
+        if armed {
+            driver.turn(Wait::No);
+        }
+        let second = driver.receive(ours);
+        expect_refused(env, &mut driver, "receive::a_second_one_is_refused", second);
+        peer.write_all(b"hello").expect("the peer writes");
+        assert_eq!(driver.receive_exact(first, 5), b"hello");
+        driver.cancel(first);
+        assert_eq!(driver.end(first), CANCELED);
+    }
 }
 
 fn not_connected(env: &Env) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use runtime_core::op::Control;
 use runtime_core::reactor::Wait;
 
+use super::loopback::expect_refused;
 use super::{Env, trials};
 use crate::driver::{CANCELED, DONE, Driver, count};
 use crate::world::Peer;
@@ -19,6 +20,7 @@ trials![
     peer_closes,
     after_our_shutdown,
     cancelled,
+    a_second_one_is_refused,
     beside_a_receive,
     apart_from_a_receive,
     beside_a_half_closed_stream,
@@ -113,6 +115,16 @@ fn cancelled(env: &Env) {
     assert_eq!(driver.end(token), CANCELED);
     drain(&mut *peer, sent);
     driver.expect_quiet(QUIET);
+}
+
+fn a_second_one_is_refused(env: &Env) {
+    let mut driver = Driver::new(env);
+    let (ours, mut peer) = driver.pair();
+    let sent = driver.fill(ours);
+    let (first, second) = (driver.writable(ours), driver.writable(ours));
+    expect_refused(env, &mut driver, "writable::a_second_one_is_refused", second);
+    drain(&mut *peer, sent);
+    assert_eq!(driver.end(first), DONE);
 }
 
 fn beside_a_receive(env: &Env) {

@@ -11,7 +11,7 @@ use carhop::{JoinHandle, spawn, yield_now};
 use super::support::{Count, OnDrop, cancelled, pair, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     before_the_first_poll,
     while_it_waits,
     while_it_is_ready,
@@ -20,7 +20,7 @@ trials!(
     within_the_poll_that_ends_it,
     twice_and_the_handle_dropped,
     a_tree_from_drops,
-);
+];
 
 fn before_the_first_poll(env: &Env) {
     let (polls, drops) = (Count::default(), Count::default());

@@ -12,7 +12,7 @@ use super::rude_waker::Manners;
 use super::support::{OnDrop, Trace, cancelled, join_all, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     two_rounds_of_three,
     more_tasks_than_parties,
     who_comes_before_all_have_left,
@@ -26,7 +26,7 @@ trials!(
     wakers_that_use_the_barrier,
     of_one,
     of_none,
-);
+];
 
 /// What each task logs: its name, and its index, `!` for an error, or `x` if it is dropped.
 async fn party(trace: Trace, barrier: Rc<Barrier>, name: &str, rounds: usize) {

@@ -7,11 +7,11 @@ use carhop::{Backend, Builder, Runtime, spawn};
 
 use super::{Env, trials};
 
-trials!(
+trials![
     two_loops_exchange_messages_in_order,
     an_end_that_goes_is_seen_by_the_other_loop,
     a_loop_that_ends_refuses_what_comes_late,
-);
+];
 
 const MESSAGES: u32 = 5000;
 

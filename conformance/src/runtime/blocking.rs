@@ -15,7 +15,7 @@ use futures::poll;
 use super::support::{OnDrop, cancelled};
 use super::{Env, trials};
 
-trials!(
+trials![
     runs_on_another_thread,
     as_many_at_once_as_the_limit,
     no_more_at_once_than_the_limit,
@@ -28,7 +28,7 @@ trials!(
     wakes_a_loop_that_sleeps,
     wakes_a_loop_that_is_busy,
     awaited_on_another_thread,
-);
+];
 
 /// Lets nobody pass until it is opened.
 #[derive(Clone, Default)]

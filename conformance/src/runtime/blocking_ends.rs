@@ -14,7 +14,7 @@ use super::blocking::{Gate, held};
 use super::support::{OnDrop, cancelled, panic_quietly, promptly, text_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     detached,
     panics_are_returned,
     panics_that_nobody_asks_for,
@@ -22,7 +22,7 @@ trials!(
     what_has_not_begun_ends_with_the_runtime,
     what_runs_outlives_the_runtime,
     from_the_drops_of_tasks,
-);
+];
 
 fn detached(env: &Env) {
     env.run(async {

@@ -20,13 +20,14 @@ use super::misuse::{FORKED, fork};
 use super::support::{OnDrop, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     threads_end_with_the_runtime,
     no_thread_to_be_had,
+    no_thread_to_be_had_for_a_look_up: LookUps,
     no_further_thread_to_be_had,
     look_ups_share_the_threads,
     in_a_forked_child,
-);
+];
 
 /// How many threads there are for blocking work in this process.
 fn threads() -> usize {
@@ -106,11 +107,18 @@ fn no_thread_to_be_had(env: &Env) {
                 let error = io::Error::from(error);
                 assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::WouldBlock, text));
             }
+            // Nothing else is the worse for it.
+            spawn(sleep(Duration::from_micros(1))).await.unwrap();
+        });
+    });
+}
+
+fn no_thread_to_be_had_for_a_look_up(env: &Env) {
+    without_threads(|| {
+        env.run(async {
             let error = lookup_host("localhost:1").await.err().unwrap();
             assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
             assert!(error.to_string().starts_with("host `localhost`: no thread can be started"), "{error}");
-            // Nothing else is the worse for it.
-            spawn(sleep(Duration::from_micros(1))).await.unwrap();
         });
     });
 }

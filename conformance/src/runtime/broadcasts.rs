@@ -18,7 +18,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace, panic_of, panic_quietly, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     each_receiver_gets_each_value,
     receivers_wake_in_the_order_of_their_waits,
     a_slow_receiver_is_told_what_it_lost,
@@ -34,7 +34,7 @@ trials!(
     values_that_use_the_broadcast_as_they_are_cloned,
     a_clone_that_panics_is_one_value_lost,
     a_broadcast_without_room_is_refused,
-);
+];
 
 fn each_receiver_gets_each_value(env: &Env) {
     env.run(async {

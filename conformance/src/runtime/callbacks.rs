@@ -13,7 +13,7 @@ use carhop::{JoinHandle, call_at, call_later, defer, spawn, yield_now};
 use super::support::{Count, OnDrop, Trace, cancelled, panic_of, panic_quietly, text_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     deferred_calls_among_tasks,
     calls_at_times,
     calls_that_are_due_together,
@@ -32,7 +32,7 @@ trials!(
     a_done_callback_at_the_shutdown,
     calls_at_the_shutdown,
     outside_of_a_runtime,
-);
+];
 
 /// A callback that logs.
 fn log(trace: &Trace, what: &'static str) -> impl FnOnce() + use<> {

@@ -14,7 +14,7 @@ use crate::pattern::{Dice, Pattern};
 use super::support::{connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     timeouts_around_reads_lose_no_byte,
     timeouts_around_accepts_lose_no_connection,
     connects_given_up_leave_nothing_behind,
@@ -23,7 +23,7 @@ trials!(
     a_task_aborted_in_a_read_leaves_the_bytes,
     a_task_aborted_in_a_connect_closes_its_socket,
     a_connect_given_up_on_at_every_stage,
-);
+];
 
 const TINY: Duration = Duration::from_micros(20);
 

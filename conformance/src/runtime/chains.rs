@@ -11,7 +11,7 @@ use carhop::{JoinHandle, spawn, yield_now};
 use super::support::{Count, OnDrop};
 use super::{Env, trials};
 
-trials!(
+trials![
     outputs_that_own_the_next_handle,
     outputs_that_own_the_next_handle_at_the_end_of_the_runtime,
     futures_that_own_the_next_handle,
@@ -20,7 +20,7 @@ trials!(
     ends_that_spawn_the_next,
     groups_within_the_next,
     groups_that_are_over_around_the_next,
-);
+];
 
 const LINKS: usize = 100_000;
 

@@ -18,7 +18,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     senders_get_room_in_their_order,
     nobody_overtakes_a_sender_who_waits,
     the_last_sender_ends_the_channel,
@@ -34,7 +34,7 @@ trials!(
     rude_wakers_of_channels,
     values_that_use_the_channel_as_they_drop,
     a_channel_without_room_is_refused,
-);
+];
 
 fn senders_get_room_in_their_order(env: &Env) {
     let trace = Trace::default();

@@ -1,6 +1,6 @@
 //! Bytes in chunks: all of them, once, in order, and with the pool left to those who need it.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -14,8 +14,7 @@ use carhop::{spawn, yield_now};
 use futures::future::{join, join_all};
 use futures::stream::FuturesUnordered;
 use futures::{StreamExt, poll};
-use runtime_core::socket::Stream;
-use runtime_core::under_way;
+use runtime_core::{socket, under_way};
 use socket2::SockRef;
 
 use crate::pattern::{Dice, Pattern};
@@ -23,23 +22,23 @@ use crate::pattern::{Dice, Pattern};
 use super::support::{connection, listener, pair, read_to_end, reset};
 use super::{Env, trials};
 
-trials!(
+trials![
     bytes_and_chunks,
     an_echo,
     nothing_and_the_end,
     the_rest_of_what_was_read,
     chunks_that_are_kept,
-    who_waits_for_room_holds_no_buffer,
+    who_waits_for_room_holds_no_buffer: UnixSockets,
     alone_and_in_company,
     a_write_in_company_that_is_dropped,
     a_write_that_counts_is_made_at_once,
     a_write_behind_one_that_is_dropped,
     a_write_in_company_that_is_forgotten,
-    a_write_in_company_that_finds_no_room_and_no_stream,
+    a_write_in_company_that_finds_no_room_and_no_stream: UnixSockets,
     a_write_in_company_of_a_loop_that_does_not_run,
-    a_write_to_nobody,
+    a_write_to_nobody: Linger,
     a_chunk_outlives_its_runtime,
-);
+];
 
 /// More than the pool has.
 const MANY: usize = 300;
@@ -260,8 +259,9 @@ fn a_write_that_counts_is_made_at_once(env: &Env) {
 /// It was in the way of another's, which nothing else will wake.
 fn a_write_behind_one_that_is_dropped(env: &Env) {
     env.run(async {
-        let (near, mut far) = UnixStream::pair().unwrap();
-        let stream = Stream::from_fd(near.into()).unwrap();
+        let listener = listener().await;
+        let stream = socket::connect(listener.local_addr().unwrap().into()).await.unwrap();
+        let (mut far, _) = listener.accept().await.unwrap();
         spawn(async {});
         let mut first = Box::pin(stream.write_all(b"first"));
         assert!(poll!(&mut first).is_pending());
@@ -269,9 +269,9 @@ fn a_write_behind_one_that_is_dropped(env: &Env) {
         assert!(poll!(others.next()).is_pending());
         drop(first);
         others.next().await.unwrap().unwrap();
-        let mut arrived = [0; 20];
-        let count = far.read(&mut arrived).unwrap();
-        assert_eq!(&arrived[..count], b"firstsecond");
+        drop(others);
+        drop(stream);
+        assert_eq!(read_to_end(&mut far).await, b"firstsecond");
     });
 }
 

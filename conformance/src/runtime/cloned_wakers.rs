@@ -15,14 +15,14 @@ use super::by_hand::ByHand;
 use super::support::cancelled;
 use super::{Env, trials};
 
-trials!(
+trials![
     locks_and_permits_that_come_back,
     events_and_tokens_that_are_set,
     barriers_that_trip_or_break,
     items_and_places_in_a_queue,
     values_and_room_in_channels,
     runtimes_that_end,
-);
+];
 
 thread_local! {
     static ON_CLONE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };

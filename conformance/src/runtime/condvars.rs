@@ -14,7 +14,7 @@ use super::rude_waker::Manners;
 use super::support::{Trace, join_all, panic_quietly, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     one_two_and_all,
     three_consumers,
     waiters_dropped_before_they_are_notified,
@@ -26,7 +26,7 @@ trials!(
     wakers_that_notify,
     a_condition_that_panics,
     one_condition_for_two_mutexes,
-);
+];
 
 fn one_two_and_all(env: &Env) {
     let (trace, shared) = (Trace::default(), Rc::new((Mutex::new(()), Condvar::new())));

@@ -1,7 +1,7 @@
 //! Connecting, to those who want it and to those who do not.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use carhop::net::{TcpListener, TcpStream, lookup_host};
@@ -13,26 +13,28 @@ use crate::machine;
 use super::support::{connection, listener, short_of_room};
 use super::{Env, trials};
 
-trials!(
+trials![
     refused,
     to_no_address,
     to_a_name,
     to_the_first_address_that_answers,
-    to_a_listener_without_room,
+    to_a_listener_without_room: Strangers,
     many_at_once,
-    accepted_on_another_backend,
-);
+    accepted_on_another_backend: Strangers,
+];
 
 /// An address at which nobody listens.
-fn nobody() -> SocketAddr {
+async fn nobody() -> SocketAddr {
     // Bound, so that nobody else gets it meanwhile, and closed: it is not given out again so soon.
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    let addr = listener().await.local_addr().unwrap();
+    // The close is performed in the next turn.
+    sleep(Duration::ZERO).await;
+    addr
 }
 
 fn refused(env: &Env) {
     env.run(async {
-        let addr = nobody();
+        let addr = nobody().await;
         for _ in 0..20 {
             let error = TcpStream::connect(addr).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
@@ -72,7 +74,7 @@ fn to_the_first_address_that_answers(env: &Env) {
     env.run(async {
         let listener = listener().await;
         let wanted = listener.local_addr().unwrap();
-        let client = TcpStream::connect(&[nobody(), wanted, nobody()][..]).await.unwrap();
+        let client = TcpStream::connect(&[nobody().await, wanted, nobody().await][..]).await.unwrap();
         assert_eq!(client.peer_addr().unwrap(), wanted);
     });
 }
@@ -86,8 +88,8 @@ fn attempts(addr: SocketAddr) -> usize {
 }
 
 fn to_a_listener_without_room(env: &Env) {
-    let (_listener, full) = short_of_room();
     env.run(async {
+        let (_listener, full) = short_of_room();
         let (mut open, mut given_up) = (Vec::new(), 0);
         let before = machine::sockets();
         for _ in 0..20 {

@@ -15,7 +15,7 @@ use carhop::{JoinHandle, spawn, yield_now};
 use super::support::{Count, OnDrop, Trace, cancelled, panic_quietly, text_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     it_runs_before_what_follows,
     what_waits_is_scheduled,
     what_is_done_at_once_never_enters_the_queue,
@@ -29,7 +29,7 @@ trials!(
     the_outer_task_keeps_its_turn,
     all_of_them_are_running,
     during_the_shutdown,
-);
+];
 
 fn eager<F: Future + 'static>(future: F) -> JoinHandle<F::Output> {
     task::Builder::new().eager(true).spawn(future)

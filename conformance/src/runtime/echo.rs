@@ -12,7 +12,7 @@ use crate::pattern::{Dice, Pattern};
 use super::support::listener;
 use super::{Env, trials};
 
-trials!(a_thousand_clients);
+trials![a_thousand_clients: Strangers];
 
 const CLIENTS: usize = 1000;
 const BYTES: usize = 1 << 20;

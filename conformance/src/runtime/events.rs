@@ -13,13 +13,13 @@ use super::rude_waker::Manners;
 use super::support::Trace;
 use super::{Env, trials};
 
-trials!(
+trials![
     set_and_cleared_at_once,
     waiters_dropped_at_every_stage,
     wakers_that_panic,
     wakers_that_set_clear_and_wait,
     what_it_says_of_itself,
-);
+];
 
 fn set_and_cleared_at_once(env: &Env) {
     let (trace, event) = (Trace::default(), Rc::new(Event::new()));

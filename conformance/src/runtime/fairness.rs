@@ -17,7 +17,7 @@ use super::streams::{receive, send};
 use super::support::{Count, connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_busy_task_delays_a_timer_by_one_step_at_most,
     a_slow_busy_task_delays_a_timer_by_few_polls,
     a_busy_task_delays_an_echo_by_few_steps,
@@ -28,7 +28,7 @@ trials!(
     a_pool_of_one_byte,
     a_pool_smaller_than_its_readers,
     a_busy_task_leaves_the_pool_to_readers,
-);
+];
 
 /// Wakes itself for ever, and calls `each_time` whenever it is polled.
 fn busy(mut each_time: impl FnMut() + 'static) -> JoinHandle<()> {

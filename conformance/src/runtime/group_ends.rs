@@ -16,7 +16,7 @@ use super::groups::{FOR_EVER, draining, failing, polite, successful};
 use super::support::{Count, OnDrop, Trace, cancelled, panic_of, panic_quietly, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     groups_deep_within_one_another,
     an_aborted_scope_ends_its_children,
     a_scope_dropped_after_any_number_of_polls,
@@ -30,7 +30,7 @@ trials!(
     the_last_word_of_a_closed_group,
     errors_that_own_their_group,
     scopes_without_a_runtime,
-);
+];
 
 fn failures_say_whose_they_are(env: &Env) {
     env.run(async {

@@ -11,7 +11,7 @@ use carhop::{spawn, yield_now};
 use super::support::{OnDrop, Trace};
 use super::{Env, trials};
 
-trials!(
+trials![
     the_scope_waits_for_its_children,
     a_failure_ends_siblings_and_body,
     a_body_that_fails_ends_the_children,
@@ -23,7 +23,7 @@ trials!(
     eager_children,
     children_of_strangers_observe_the_group,
     borrowed_data_and_no_send,
-);
+];
 
 /// Yields and says so, also when it is dropped before.
 fn worker(trace: &Trace, name: &'static str, yields: u32) -> impl Future<Output = &'static str> + use<> {

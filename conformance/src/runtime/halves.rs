@@ -11,7 +11,7 @@ use crate::pattern::Pattern;
 use super::support::{fill, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     both_directions_within_one_task,
     both_directions_in_two_tasks,
     a_dropped_write_half_ends_its_direction,
@@ -19,7 +19,7 @@ trials!(
     halves_find_together,
     halves_of_two_streams,
     the_second_half_closes,
-);
+];
 
 const LEN: usize = 1 << 20;
 

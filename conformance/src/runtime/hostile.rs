@@ -11,14 +11,14 @@ use futures::future::pending;
 use super::support::{Count, connection, listener, reset};
 use super::{Env, trials};
 
-trials!(
-    clients_that_send_and_never_read,
-    clients_that_send_and_never_read_a_small_pool,
-    tasks_that_stop_reading,
+trials![
+    clients_that_send_and_never_read: Memory,
+    clients_that_send_and_never_read_a_small_pool: Memory,
+    tasks_that_stop_reading: Memory,
     byte_by_byte_to_a_task_that_stopped_reading,
-    a_flood_of_connections,
-    a_storm_of_resets,
-);
+    a_flood_of_connections: Descriptors,
+    a_storm_of_resets: Linger,
+];
 
 /// Clients enough to hold every chunk of the default pool, if each could hold one.
 const CLIENTS: usize = 150;

@@ -18,7 +18,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{OnDrop, cancelled, panic_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_detached_task,
     it_says_who_and_where,
     a_handle_dropped_after_the_panic,
@@ -37,7 +37,7 @@ trials!(
     slow_polls,
     a_hook_of_each_runtime,
     without_a_hook_it_is_on_stderr,
-);
+];
 
 /// What was reported, in order.
 #[derive(Clone, Default)]

@@ -8,7 +8,7 @@ use futures::poll;
 use super::support::panic_of;
 use super::{Env, trials};
 
-trials!(
+trials![
     the_first_tick_comes_at_once,
     ticks_are_a_period_apart,
     a_late_user_catches_up,
@@ -17,7 +17,7 @@ trials!(
     a_tick_that_nobody_awaits_to_the_end_is_not_lost,
     reset,
     periods_that_make_no_sense,
-);
+];
 
 const PERIOD: Duration = Duration::from_millis(2);
 

@@ -15,7 +15,7 @@ use futures::poll;
 use super::support::{Count, OnDrop, Trace, cancelled, panic_of, panic_quietly, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     outputs_come_in_the_order_of_the_ends,
     join_all_returns_in_the_order_of_spawning,
     panics_and_aborts_come_in_their_turn,
@@ -31,7 +31,7 @@ trials!(
     many_tasks_in_few_places,
     join_macros_with_borrowed_data,
     tasks_gathered_by_their_handles,
-);
+];
 
 /// Yields, says so, and returns its name.
 fn worker(trace: &Trace, name: &'static str, yields: u32) -> impl Future<Output = &'static str> + use<> {

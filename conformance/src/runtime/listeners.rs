@@ -15,18 +15,18 @@ use crate::machine::{Shortage, sockets};
 use super::support::{connection, listener, reset};
 use super::{Env, trials};
 
-trials!(
+trials![
     more_connections_than_may_wait_untaken,
-    it_pauses_beside_a_task_that_is_always_ready,
+    it_pauses_beside_a_task_that_is_always_ready: Strangers,
     two_listeners,
-    two_listeners_on_one_port,
-    one_listener_in_two_runtimes,
+    two_listeners_on_one_port: Descriptors,
+    one_listener_in_two_runtimes: Descriptors,
     a_dropped_listener_ends_what_waits,
     a_dropped_listener_frees_its_port,
-    connections_that_are_reset_before_they_are_taken,
-    no_descriptors_left,
-    one_that_blocks,
-);
+    connections_that_are_reset_before_they_are_taken: Linger,
+    no_descriptors_left: Limits,
+    one_that_blocks: Descriptors,
+];
 
 fn more_connections_than_may_wait_untaken(env: &Env) {
     env.run(async {

@@ -15,7 +15,7 @@ use futures::future::{Either, select};
 use super::support::{Count, OnDrop, Trace, panic_of, panic_quietly, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     children_inherit,
     neither_sees_what_the_other_sets,
     defaults,
@@ -37,7 +37,7 @@ trials!(
     a_refused_value_that_owns_a_runtime,
     a_default_that_uses_the_task_local,
     two_runtimes,
-);
+];
 
 carhop::task_local! {
     static NAME: &'static str;

@@ -20,7 +20,7 @@ use carhop::{JoinHandle, Runtime, spawn, yield_now};
 use super::support::{OnDrop, pair, panic_of, place_of, text_of, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     block_on_within_block_on,
     block_on_within_a_task,
     outside_of_a_runtime,
@@ -30,7 +30,7 @@ trials!(
     receive_buffers_beyond_all_bounds,
     a_forked_child,
     a_child_forked_within_block_on,
-);
+];
 
 const NESTED: &str = "block_on inside of a running carhop runtime: it would stop every task of that runtime; await \
                       the future instead, or spawn it";
@@ -92,7 +92,7 @@ fn outside_of_a_runtime(env: &Env) {
 }
 
 /// What is no future panics where the program calls it, and not within the library.
-fn the_place_of_the_mistake(env: &Env) {
+fn the_place_of_the_mistake(_: &Env) {
     carhop::task_local! {
         static UNSET: u8;
     }

@@ -18,7 +18,7 @@ use super::rude_waker::Manners;
 use super::support::{OnDrop, Trace, cancelled, join_all, panic_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     three_tasks_take_turns,
     a_released_lock_is_not_overtaken,
     waiters_that_are_aborted,
@@ -30,7 +30,7 @@ trials!(
     wakers_that_use_the_mutex,
     locks_given_up_in_time_or_not,
     what_needs_no_lock,
-);
+];
 
 fn three_tasks_take_turns(env: &Env) {
     let (trace, mutex) = (Trace::default(), Rc::new(Mutex::new(())));

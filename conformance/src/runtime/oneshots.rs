@@ -14,7 +14,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_value_sent_before_and_after_the_wait,
     a_promise_that_is_broken,
     a_value_that_nobody_wants,
@@ -24,7 +24,7 @@ trials!(
     a_timeout_leaves_the_receiver_in_place,
     futures_wake_in_the_order_of_their_results,
     rude_wakers_of_promises,
-);
+];
 
 fn a_value_sent_before_and_after_the_wait(env: &Env) {
     env.run(async {

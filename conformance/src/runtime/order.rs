@@ -15,7 +15,7 @@ use futures::poll;
 use super::support::{Count, Trace, join_all, listener};
 use super::{Env, trials};
 
-trials!(
+trials![
     three_tasks_that_yield_take_turns,
     the_root_takes_turns_with_what_it_spawned,
     what_was_spawned_before_the_root_runs_before_it,
@@ -28,7 +28,7 @@ trials!(
     a_sleep_of_zero_lets_others_run,
     timers_come_between_steps,
     nothing_arrives_within_a_first_poll,
-);
+];
 
 async fn steps(trace: Trace, name: &str, count: u32) {
     for step in 1..count {
@@ -172,6 +172,8 @@ fn sleeps_with_equal_deadlines_end_in_the_order_of_their_first_polls(env: &Env) 
 fn sleeps_that_are_due_together_end_in_the_order_of_their_deadlines(env: &Env) {
     let trace = Trace::default();
     env.run(async {
+        // There must be a time long ago.
+        sleep(Duration::from_millis(10)).await;
         let now = Instant::now();
         let after = |us| now + Duration::from_micros(us);
         let sleeps = [7, 3, 9, 1, 5].map(|name| spawn(log_at(trace.clone(), after(name.into()), name)));

@@ -21,7 +21,7 @@ use futures::poll;
 use super::support::{Count, OnDrop, connection, fill, listener, pair, promptly};
 use super::{Env, trials};
 
-trials!(
+trials![
     streams,
     listeners,
     handles,
@@ -29,7 +29,7 @@ trials!(
     outputs_at_the_end_of_their_thread,
     sleeps,
     forgotten_reads,
-);
+];
 
 /// It is an error, and says that the runtime is gone.
 fn gone<T>(what: &str, result: io::Result<T>) {

@@ -11,7 +11,7 @@ use carhop::{JoinError, JoinHandle, spawn, yield_now};
 use super::support::{Count, OnDrop, panic_of, panic_quietly, text_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_panic_reaches_its_handle_and_nobody_else,
     a_panic_says_what_it_said,
     a_panic_of_the_root_leaves_the_runtime_usable,
@@ -23,7 +23,7 @@ trials!(
     a_panic_in_the_drop_of_a_payload,
     payloads_that_bring_forth_payloads,
     panics_do_not_disturb_an_echo,
-);
+];
 
 /// Counts its drop, then panics.
 fn bomb(drops: &Count) -> OnDrop<impl FnMut() + use<>> {

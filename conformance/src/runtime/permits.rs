@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use super::by_hand::ByHand;
 use super::{Env, trials};
 
-trials!(as_the_model_says);
+trials![as_the_model_says];
 
 #[derive(Clone, Debug)]
 enum Step {

@@ -18,7 +18,7 @@ use futures::channel::oneshot;
 use super::support::{Count, OnDrop, Trace, cancelled, pair};
 use super::{Env, trials};
 
-trials!(
+trials![
     lifo,
     lifo_starves_as_its_documentation_says,
     priority,
@@ -34,7 +34,7 @@ trials!(
     a_runtime_dropped_while_its_policy_holds_tasks,
     timers_threads_and_sockets,
     each_task_is_told_of_once,
-);
+];
 
 pub(super) fn with<P: Policy + 'static>(env: &Env, make: impl Fn() -> P + Send + Sync + 'static) -> Runtime {
     env.builder().policy(make).build().unwrap()

@@ -16,13 +16,13 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{panic_of, panic_quietly, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     rude_wakers_lose_no_wake,
     items_that_use_the_queue_as_they_drop,
     an_ord_that_panics_loses_no_item,
     an_ord_that_panics_loses_no_wake,
     an_ord_that_uses_the_queue_is_refused,
-);
+];
 
 fn rude_wakers_lose_no_wake(env: &Env) {
     env.run(async {

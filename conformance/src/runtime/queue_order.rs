@@ -10,7 +10,7 @@ use carhop::{JoinHandle, spawn, yield_now};
 use super::support::{OnDrop, Trace, cancelled};
 use super::{Env, trials};
 
-trials!(
+trials![
     producers_and_consumers,
     who_runs_takes_what_another_was_woken_for,
     cancelled_getters,
@@ -18,7 +18,7 @@ trials!(
     joiners,
     the_smallest_first,
     the_last_first,
-);
+];
 
 /// Runs `program` to its end, and returns what it logged.
 fn traced(env: &Env, program: impl AsyncFnOnce(Trace)) -> String {

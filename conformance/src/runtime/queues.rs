@@ -16,7 +16,7 @@ use crate::pattern::Dice;
 use super::support::{Count, OnDrop, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     room_and_refusals,
     a_shut_down_queue_gives_out_what_is_left,
     a_queue_shut_down_at_once_is_empty,
@@ -26,7 +26,7 @@ trials!(
     timeouts_around_gets_and_puts_lose_nothing,
     queues_do_what_a_model_does,
     no_wake_is_lost_when_tasks_are_aborted,
-);
+];
 
 fn room_and_refusals(env: &Env) {
     env.run(async {

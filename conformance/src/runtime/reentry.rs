@@ -15,14 +15,14 @@ use futures::FutureExt;
 use super::support::{OnDrop, fill, listener, pair, promptly};
 use super::{Env, trials};
 
-trials!(
-    a_waker_that_drops_a_neighbour,
-    a_waker_that_runs_the_runtime,
-    a_waker_that_drops_the_runtime,
+trials![
+    a_waker_that_drops_a_neighbour: Strangers,
+    a_waker_that_runs_the_runtime: Strangers,
+    a_waker_that_drops_the_runtime: Strangers,
     a_waker_that_writes_while_its_runtime_ends,
     a_waker_that_spawns_while_its_runtime_ends,
     a_waker_that_spawns_when_it_is_dropped,
-);
+];
 
 thread_local! {
     /// What the next waker does; the ones after it do nothing.

@@ -19,7 +19,7 @@ use super::misuse::fork;
 use super::support::{OnDrop, Trace, cancelled, panic_of, panic_quietly, text_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     letters_keep_their_order,
     letters_to_a_loop_that_sleeps,
     letters_to_a_loop_that_is_busy,
@@ -44,7 +44,7 @@ trials!(
     a_runtime_that_ends_meanwhile,
     in_a_forked_child,
     none_outside_of_a_runtime,
-);
+];
 
 /// Calls `f` on a thread of its own, and waits for it.
 fn on_a_thread<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> T {

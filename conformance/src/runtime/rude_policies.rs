@@ -17,7 +17,7 @@ use super::policies::{Fifo, join_all, reported, with, worker};
 use super::support::{Count, Trace, panic_of, panic_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     panics_in_push_and_pop,
     panics_in_drop,
     panics_while_it_is_made,
@@ -27,7 +27,7 @@ trials!(
     one_that_spawns_and_wakes,
     one_that_spawns_without_end,
     it_runs_in_no_task,
-);
+];
 
 /// Panics with a call of its own choice.
 struct Bomb {

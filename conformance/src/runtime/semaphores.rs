@@ -14,7 +14,7 @@ use super::rude_waker::Manners;
 use super::support::{OnDrop, Trace, cancelled, join_all, panic_of};
 use super::{Env, trials};
 
-trials!(
+trials![
     five_tasks_and_two_permits,
     who_was_let_in_and_has_not_run_is_not_overtaken,
     a_permit_that_comes_wakes_one,
@@ -29,7 +29,7 @@ trials!(
     permits_that_never_come_back,
     permits_that_tasks_hand_on,
     too_many_permits,
-);
+];
 
 fn five_tasks_and_two_permits(env: &Env) {
     let (trace, semaphore) = (Trace::default(), Rc::new(Semaphore::new(2)));

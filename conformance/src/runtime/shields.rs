@@ -10,7 +10,7 @@ use carhop::{spawn, yield_now};
 use super::support::{self, Count, Trace, panic_quietly, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     the_inner_task_goes_on,
     the_output_comes_through,
     it_starts_at_once,
@@ -18,7 +18,7 @@ trials!(
     the_token_around_it_is_not_its_own,
     a_group_neither_waits_nor_aborts,
     panics_and_the_end_of_the_runtime,
-);
+];
 
 /// The trace is CPython's, of `asyncio.shield` within a task that is cancelled.
 fn the_inner_task_goes_on(env: &Env) {

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::pending;
 use std::mem;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -12,14 +11,14 @@ use std::time::Duration;
 use carhop::net::TcpStream;
 use carhop::time::sleep;
 use carhop::{JoinHandle, Runtime, spawn, yield_now};
-use socket2::SockRef;
 
 use super::support::{
-    Count, OnDrop, Trace, connection, fill, listener, pair, panic_of, panic_quietly, promptly, short_of_room,
+    Count, OnDrop, Trace, connection, fill, limit_send_buffer, listener, pair, panic_of, panic_quietly,
+    promptly, short_of_room,
 };
 use super::{Env, trials};
 
-trials!(
+trials![
     with_hundreds_of_operations_in_flight,
     with_hundreds_of_operations_in_flight_by_a_panic,
     tasks_are_dropped_in_the_order_of_their_spawns,
@@ -31,7 +30,7 @@ trials!(
     a_runtime_within_a_task_of_another,
     a_runtime_kept_in_a_thread_local,
     never_run,
-);
+];
 
 /// Has its drop counted.
 fn counted(drops: &Count, future: impl Future + 'static) -> JoinHandle<()> {
@@ -43,7 +42,12 @@ fn counted(drops: &Count, future: impl Future + 'static) -> JoinHandle<()> {
 }
 
 /// Hundreds of tasks, each of which waits for the kernel. Returns how many.
-async fn get_busy(drops: &Count, full: SocketAddr) -> usize {
+async fn get_busy(env: &Env, drops: &Count) -> usize {
+    let (short_of_room, full) = short_of_room();
+    drop(spawn(async move {
+        let _kept = short_of_room;
+        pending::<()>().await
+    }));
     let mut tasks = 0;
     let mut wait = |task: JoinHandle<()>| {
         drop(task);
@@ -52,7 +56,7 @@ async fn get_busy(drops: &Count, full: SocketAddr) -> usize {
     let accepting = listener().await;
     for _ in 0..100 {
         let (peer, mut writing) = connection(&accepting).await;
-        SockRef::from(&writing).set_send_buffer_size(4096).unwrap();
+        limit_send_buffer(env, &writing, 4096);
         fill(&mut writing).await;
         wait(counted(drops, async move {
             writing.write_all(&vec![0; 1 << 20]).await.unwrap();
@@ -76,10 +80,9 @@ async fn get_busy(drops: &Count, full: SocketAddr) -> usize {
 }
 
 fn with_hundreds_of_operations_in_flight(env: &Env) {
-    let (_listener, full) = short_of_room();
     let drops = Count::default();
     let runtime = env.runtime();
-    let tasks = runtime.block_on(get_busy(&drops, full));
+    let tasks = runtime.block_on(get_busy(env, &drops));
     let ended_before = drops.get();
     // All but the few connects that found room.
     assert!(ended_before < 10, "{ended_before} of {tasks} have ended already");
@@ -88,13 +91,12 @@ fn with_hundreds_of_operations_in_flight(env: &Env) {
 }
 
 fn with_hundreds_of_operations_in_flight_by_a_panic(env: &Env) {
-    let (_listener, full) = short_of_room();
     let (drops, tasks) = (Count::default(), RefCell::new(0));
     let text = promptly(|| {
         panic_of(|| {
             let runtime = env.runtime();
             runtime.block_on(async {
-                *tasks.borrow_mut() = get_busy(&drops, full).await;
+                *tasks.borrow_mut() = get_busy(env, &drops).await;
                 panic_quietly("boom")
             })
         })

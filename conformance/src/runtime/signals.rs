@@ -8,7 +8,7 @@ use futures::FutureExt;
 use super::support::pair;
 use super::{Env, trials};
 
-trials!(signals_that_cannot_be_had, what_came_before_counts_once);
+trials![signals_that_cannot_be_had: Signals, what_came_before_counts_once: Signals];
 
 fn signals_that_cannot_be_had(env: &Env) {
     let fatal = [libc::SIGKILL, libc::SIGSTOP, libc::SIGSEGV, libc::SIGILL, libc::SIGFPE];

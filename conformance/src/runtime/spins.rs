@@ -15,14 +15,14 @@ use super::remote::answered_letters;
 use super::support::{listener, pair};
 use super::{Env, trials};
 
-trials!(
+trials![
     hears_the_clock,
     hears_other_threads,
     hears_the_kernel,
-    hears_it_with_a_pool_full_of_what_nobody_reads,
+    hears_it_with_a_pool_full_of_what_nobody_reads: Strangers,
     ends_what_is_given_up,
     sleeps_in_the_end,
-);
+];
 
 fn that_never_sleeps(env: &Env) -> Runtime {
     env.builder().spin_before_sleep(Duration::from_secs(3600)).build().unwrap()

@@ -20,22 +20,23 @@ use crate::pattern::{Dice, Pattern};
 use super::support::{connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     an_echo,
     sizes_of_every_kind,
     reads_of_one_byte,
     nothing_read_and_nothing_written,
     addresses_and_options,
+    descriptors: Descriptors,
     ipv6,
-    sockets_made_elsewhere,
+    sockets_made_elsewhere: Descriptors,
     a_select_of_a_read_and_a_sleep,
-    the_number_of_a_closed_socket_is_used_again,
-    a_duplicate_keeps_the_connection_open,
+    the_number_of_a_closed_socket_is_used_again: Descriptors,
+    a_duplicate_keeps_the_connection_open: Descriptors,
     a_write_alone_and_one_in_company,
     what_arrived_comes_before_what_was_written,
     more_writes_in_company_than_there_is_room_for,
-    a_write_in_company_without_room,
-);
+    a_write_in_company_without_room: Descriptors,
+];
 
 fn an_echo(env: &Env) {
     env.run(async {
@@ -140,6 +141,13 @@ fn addresses_and_options(env: &Env) {
         assert!(near.nodelay().unwrap() && !far.nodelay().unwrap());
         near.set_nodelay(false).unwrap();
         assert!(!near.nodelay().unwrap());
+    });
+}
+
+fn descriptors(env: &Env) {
+    env.run(async {
+        let listener = listener().await;
+        let (near, far) = connection(&listener).await;
         for fd in [near.as_fd(), far.as_fd(), listener.as_fd()] {
             assert!(crate::machine::is_close_on_exec(fd.as_raw_fd()));
         }

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::future::poll_fn;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::{self, AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::Once;
@@ -15,7 +15,12 @@ use std::time::{Duration, Instant};
 use carhop::net::{TcpListener, TcpStream};
 use carhop::time::timeout;
 use carhop::{JoinError, JoinHandle};
-use socket2::{Domain, SockRef, Socket, Type};
+use runtime_core::socket::Listener;
+use socket2::SockRef;
+
+use crate::world::ANY;
+
+use super::Env;
 
 /// What happened, in order.
 #[derive(Clone, Default)]
@@ -163,12 +168,17 @@ pub(super) async fn connection(listener: &TcpListener) -> (TcpStream, TcpStream)
 }
 
 /// A listener whose queue takes hardly any connection that nobody accepts.
-pub(super) fn short_of_room() -> (Socket, SocketAddr) {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
-    socket.listen(1).unwrap();
-    let addr = socket.local_addr().unwrap().as_socket().unwrap();
-    (socket, addr)
+pub(super) fn short_of_room() -> (Listener, SocketAddr) {
+    let listener = Listener::bind(&ANY.into(), &[], 1).unwrap();
+    let addr = listener.local_address().unwrap().as_inet().unwrap();
+    (listener, addr)
+}
+
+/// Leaves little room to send. In the simulator, where programs cannot ask for that, it is as much as ever.
+pub(super) fn limit_send_buffer(env: &Env, stream: &TcpStream, len: usize) {
+    if env.has_kernel() {
+        SockRef::from(stream).set_send_buffer_size(len).expect("SO_SNDBUF");
+    }
 }
 
 /// Writes until there is no room left, and returns how much that was.

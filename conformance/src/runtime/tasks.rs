@@ -13,7 +13,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace, cancelled, panic_of, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     an_output_reaches_its_handle,
     a_handle_knows_whether_its_task_has_finished,
     the_future_is_gone_when_its_output_arrives,
@@ -24,7 +24,7 @@ trials!(
     wakes_spawns_and_aborts_from_within_drops,
     slots_are_used_again,
     a_hundred_thousand_tasks,
-);
+];
 
 fn an_output_reaches_its_handle(env: &Env) {
     env.run(async {

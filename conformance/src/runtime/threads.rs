@@ -16,7 +16,7 @@ use futures::task::AtomicWaker;
 use super::support::{Trace, pair};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_million_wakes_of_a_busy_owner,
     wakes_of_a_sleeping_owner,
     wakes_of_a_finishing_owner,
@@ -28,7 +28,7 @@ trials!(
     a_wake_before_the_first_block_on,
     wakes_from_one_thread_keep_their_order,
     many_runtimes_on_many_threads,
-);
+];
 
 const THREADS: usize = 8;
 

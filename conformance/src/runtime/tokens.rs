@@ -13,7 +13,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Count, OnDrop, Trace, try_quietly, waiting};
 use super::{Env, trials};
 
-trials!(
+trials![
     a_cancel_wakes_who_waits,
     children_are_cancelled_with_their_parent,
     waiters_wake_from_the_top_down,
@@ -27,7 +27,7 @@ trials!(
     cancels_from_within_wakers_and_drops,
     wakers_that_panic,
     nothing_is_left_behind,
-);
+];
 
 fn a_cancel_wakes_who_waits(env: &Env) {
     let trace = Trace::default();

@@ -23,7 +23,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{connection, fill, listener, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(
+trials![
     every_wait_serves_any_waker,
     the_waker_of_the_last_poll_counts,
     wakers_are_dropped_with_what_held_them,
@@ -35,7 +35,7 @@ trials!(
     wakers_may_use_the_runtime,
     many_waits_in_one_task,
     an_executor_within_a_task,
-);
+];
 
 /// Something to wait for, and what brings it about.
 struct Wait {

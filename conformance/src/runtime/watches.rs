@@ -12,7 +12,7 @@ use super::rude_waker::{Manners, RudeWaker};
 use super::support::{Trace, panic_of, panic_quietly, try_quietly};
 use super::{Env, trials};
 
-trials!(
+trials![
     only_the_latest_value_is_seen,
     all_watchers_wake_in_their_order,
     a_value_seen_by_borrowing,
@@ -23,7 +23,7 @@ trials!(
     rude_wakers_of_watchers,
     values_that_use_the_watch_as_they_drop,
     a_value_sent_while_it_is_borrowed,
-);
+];
 
 fn only_the_latest_value_is_seen(env: &Env) {
     env.run(async {

@@ -17,6 +17,9 @@ use crate::machine;
 /// More time than what happens on this machine takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The size that is set, which the kernel doubles.
+const RECEIVE_BUFFER: usize = 64 * 1024;
+
 /// What all peers are: connections of `std`, in blocking mode.
 pub struct KernelWorld {
     make: MakeReactor,
@@ -145,9 +148,11 @@ pub(crate) fn connection() -> (TcpStream, TcpStream) {
     (near, patient(far))
 }
 
-/// As a [`Peer`] is to be: it sends at once, and fails rather than hang.
+/// As a [`Peer`] is to be: it sends at once, and fails rather than hang. Its receive buffer does not grow, for whoever
+/// fills that would be at it ever longer.
 pub(crate) fn patient(peer: TcpStream) -> TcpStream {
     peer.set_nodelay(true).expect("TCP_NODELAY");
+    SockRef::from(&peer).set_recv_buffer_size(RECEIVE_BUFFER).expect("SO_RCVBUF");
     peer.set_read_timeout(Some(PATIENCE)).expect("SO_RCVTIMEO");
     peer.set_write_timeout(Some(PATIENCE)).expect("SO_SNDTIMEO");
     peer

@@ -17,7 +17,7 @@ const THIS_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/epoll/calls.
 
 impl Rig {
     fn call(&mut self, call: Call) -> Token {
-        self.stage(Op::Call(Box::new(call)))
+        self.stage(Op::Call(call))
     }
 
     fn run(&mut self, f: impl FnOnce() + Send + 'static) -> Token {

@@ -76,7 +76,7 @@ fn an_answer_of_a_thread_wakes_the_host() {
     for _ in 0..2 {
         let (go_on, told) = mpsc::channel::<()>();
         let job = Job::new(move || _ = told.recv());
-        let run = rig.stage(Op::Call(Box::new(Call::Run(job))));
+        let run = rig.stage(Op::Call(Call::Run(job)));
         assert_eq!(results(&rig.turn(Wait::No)), []);
         assert_idle(&rig);
         drop(go_on);

@@ -64,9 +64,7 @@ impl State {
                 self.ports.add_listener(addr, id);
                 self.get(id).role = Role::Listening(Listener::new(backlog));
             }
-            Role::Connecting(_) | Role::Connected(_) => {
-                return Err(Errno::EINVAL);
-            }
+            Role::Connecting(_) | Role::Connected(_) => return Err(Errno::EINVAL),
         }
         Ok(())
     }
@@ -92,11 +90,10 @@ impl State {
         let socket = self.get(id);
         let to = canonical(socket.family(), addr)?;
         match socket.role {
-            Role::Fresh => {}
+            // What came of the attempt before, if nobody has been told.
+            Role::Fresh => socket.error.take().map_or(Ok(()), Err)?,
             Role::Connecting(_) => return Err(EALREADY),
-            Role::Listening(_) | Role::Connected(_) => {
-                return Err(Errno::EISCONN);
-            }
+            Role::Listening(_) | Role::Connected(_) => return Err(Errno::EISCONN),
         }
         let remote = match to.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => (Ipv4Addr::LOCALHOST, to.port()).into(),
@@ -117,7 +114,7 @@ impl State {
         };
         let deadline = self.clock.now().saturating_add(CONNECT_TIMEOUT);
         let gives_up = self.clock.schedule(deadline, Event::GiveUp(id));
-        self.get(id).role = Role::Connecting(Attempt { local, remote, window, gives_up });
+        self.get(id).role = Role::Connecting(Attempt { local, remote, gives_up });
         self.transmit(Event::Syn(Syn { client: id, from: local, to: remote, window }));
         Ok(())
     }
@@ -231,9 +228,7 @@ impl State {
             Role::Listening(_) if how == Shutdown::Write => {}
             Role::Listening(_) => self.stop_listening(id),
             Role::Connecting(_) => self.stop_connecting(id, Errno::ECONNRESET),
-            Role::Fresh | Role::Connected(_) => {
-                return Err(Errno::ENOTCONN);
-            }
+            Role::Fresh | Role::Connected(_) => return Err(Errno::ENOTCONN),
         }
         self.notify(id);
         Ok(())
@@ -278,7 +273,8 @@ impl State {
                 Role::Connected(connection) => connection.is_over() && other.bound.is_none(),
                 Role::Fresh | Role::Listening(_) | Role::Connecting(_) => false,
             };
-            let may_share = own.settings.reuse_address != 0 && other.settings.reuse_address != 0;
+            let may_share =
+                [own, other].iter().all(|socket| socket.settings.get(SocketOption::ReuseAddress) != 0);
             let shares = may_share && !matches!(other.role, Role::Listening(_));
             !is_gone && !shares && other.address().is_some_and(|theirs| overlap(addr, theirs))
         };

@@ -16,9 +16,7 @@ use super::socket::SocketId;
 /// What travels between the two ends of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// The listener takes the connection, and has room for so many bytes.
-    SynAck { window: usize },
-    /// Both know now that there is a connection.
+    /// Both ends know now that there is a connection.
     HandshakeDone,
     /// Bytes of the stream.
     Data(Vec<u8>),

@@ -22,6 +22,8 @@ mod random;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod state;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -66,8 +68,8 @@ impl Network {
     }
 
     /// A network with a will of its own.
-    pub fn builder() -> Builder {
-        Builder { seed: 0, shuffle: false, latency: Duration::ZERO, patience: PATIENCE }
+    pub fn builder() -> NetworkBuilder {
+        NetworkBuilder { seed: 0, shuffle: false, latency: Duration::ZERO, patience: PATIENCE }
     }
 
     /// The reactor of a new node.
@@ -102,8 +104,10 @@ impl Network {
 
     /// Waits for the next event, but no longer than until `until`: what a host does when no node has anything to do.
     ///
-    /// That moves the clock and takes no time, unless a call is being made on another thread ([`Op::Call`]): for that the
-    /// clock stands still. It may return early, when a call has ended or a node was unparked.
+    /// That moves the clock and takes no time, unless a call is being made on another thread ([`Op::Call`]): for that
+    /// the clock stands still. It may return early, when a call has ended or a node was unparked. It returns
+    /// at once if anything has happened in the network since it last returned: a node that had nothing to do before that
+    /// has to be stepped again.
     ///
     /// # Errors
     ///
@@ -112,7 +116,8 @@ impl Network {
     ///
     /// [`Op::Call`]: runtime_core::op::Op::Call
     pub fn wait(&self, until: Wait) -> io::Result<()> {
-        if until == Wait::No || self.is_stirred(Duration::ZERO) {
+        let is_stirred = self.is_stirred(Duration::ZERO);
+        if self.with(|state| state.nodes.take_news()) || is_stirred || until == Wait::No {
             return Ok(());
         }
         if self.with(|state| state.calls > 0) {
@@ -132,7 +137,7 @@ impl Network {
     /// Waits for one node, which has nothing to do until then: says whether that was possible. It is not if another one
     /// may have something to do.
     pub(crate) fn wait_as(&self, node: NodeId, until: Wait) -> io::Result<bool> {
-        let all = self.with(|state| state.nodes.wait(node, until))?;
+        let all = self.with(|state| state.nodes.wait(node, until, state.clock.now()))?;
         self.wait(all)?;
         Ok(all != Wait::No)
     }
@@ -164,14 +169,12 @@ impl Network {
         if self.is_stirred(self.inner.patience) {
             return Ok(());
         }
-        Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!(
-                "nothing can happen any more: all nodes of the simulated network wait, without a timer, nothing is on its \
-                 way to them, and for {:?} no other thread has woken one",
-                self.inner.patience
-            ),
-        ))
+        let text = format!(
+            "nothing can happen any more: all nodes of the simulated network wait, without a timer, nothing is on its way \
+             to them, and for {:?} no other thread has woken one",
+            self.inner.patience
+        );
+        Err(io::Error::new(io::ErrorKind::Deadlock, text))
     }
 
     /// Whether other threads have made themselves heard, or do within `patience`. Then every node has to look.
@@ -194,14 +197,14 @@ impl Default for Network {
 
 /// Makes a [`Network`].
 #[derive(Clone, Debug)]
-pub struct Builder {
+pub struct NetworkBuilder {
     seed: u64,
     shuffle: bool,
     latency: Duration,
     patience: Duration,
 }
 
-impl Builder {
+impl NetworkBuilder {
     /// What decides where nothing else does. The same seed gives the same run, as far as no other threads take part.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
@@ -209,9 +212,9 @@ impl Builder {
         self
     }
 
-    /// Whether the seed decides in which order a node sees what happened to its sockets since it last looked, and how many
-    /// of the bytes that have arrived one receive brings. Otherwise that is the order in which it happened, and as many
-    /// as fit.
+    /// Whether the seed decides in which order a node sees what happened to its sockets since it last looked, and how
+    /// many of the bytes that have arrived one receive brings. Otherwise that is the order in which it happened, and
+    /// as many as fit.
     #[must_use]
     pub fn shuffle(mut self, shuffle: bool) -> Self {
         self.shuffle = shuffle;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
+use std::mem;
 
+use runtime_core::clock::Nanos;
 use runtime_core::reactor::Wait;
 
 use super::socket::SocketId;
@@ -21,6 +23,8 @@ pub(crate) struct Nodes {
     made: u32,
     /// Who took the last turn, and how many in a row in which it waited for the others.
     latest: Option<(NodeId, usize)>,
+    /// Something has happened to a socket of one of them since somebody last asked.
+    news: bool,
 }
 
 struct Node {
@@ -48,7 +52,13 @@ impl Nodes {
         if let Some(node) = self.all.get_mut(&id) {
             node.wait = Wait::No;
             node.ready.push_back(socket);
+            self.news = true;
         }
+    }
+
+    /// Whether anything has happened to a socket of any of them since the last call.
+    pub(super) fn take_news(&mut self) -> bool {
+        mem::take(&mut self.news)
     }
 
     /// Something has happened outside of the network, and may concern any of them.
@@ -81,16 +91,19 @@ impl Nodes {
         }
     }
 
-    /// A node has nothing to do for so long: how long is that true of all?
+    /// A node has nothing to do for so long: how long is that true of all? Not at all if the time of one has come.
     ///
     /// # Errors
     ///
     /// The others have not taken a turn for so long that they never will.
-    pub(crate) fn wait(&mut self, id: NodeId, wait: Wait) -> io::Result<Wait> {
+    pub(crate) fn wait(&mut self, id: NodeId, wait: Wait, now: Nanos) -> io::Result<Wait> {
         if let Some(node) = self.all.get_mut(&id) {
             node.wait = wait;
         }
-        let all = self.all.values().fold(Wait::Forever, |all, node| all.at_most(node.wait));
+        let all = match self.all.values().fold(Wait::Forever, |all, node| all.at_most(node.wait)) {
+            Wait::Until(deadline) if deadline <= now => Wait::No,
+            all => all,
+        };
         let alone = self.latest.filter(|_| all == Wait::No).map_or(0, |(_, alone)| alone + 1);
         self.latest = Some((id, alone));
         if alone > MOST_TURNS_ALONE {
@@ -104,8 +117,6 @@ impl Nodes {
 
 #[cfg(test)]
 mod tests {
-    use runtime_core::clock::Nanos;
-
     use super::*;
 
     #[test]
@@ -113,15 +124,18 @@ mod tests {
         let mut nodes = Nodes::default();
         let (one, two) = (nodes.add(), nodes.add());
         let until = |time| Wait::Until(Nanos(time));
-        assert_eq!(nodes.wait(one, until(5)).unwrap(), Wait::No, "the other has not said that it waits");
-        assert_eq!(nodes.wait(two, until(9)).unwrap(), until(5));
+        let wait = |nodes: &mut Nodes, id, wait| nodes.wait(id, wait, Nanos(2)).unwrap();
+        assert_eq!(wait(&mut nodes, one, until(5)), Wait::No, "the other has not said that it waits");
+        assert_eq!(wait(&mut nodes, two, until(9)), until(5));
+        assert_eq!(wait(&mut nodes, two, until(2)), Wait::No, "its time has come");
+        assert_eq!(wait(&mut nodes, one, until(5)), Wait::No, "and it has not looked");
         nodes.take_turn(one);
-        assert_eq!(nodes.wait(two, until(9)).unwrap(), Wait::No);
-        assert_eq!(nodes.wait(one, Wait::Forever).unwrap(), until(9));
+        assert_eq!(wait(&mut nodes, two, until(9)), Wait::No);
+        assert_eq!(wait(&mut nodes, one, Wait::Forever), until(9));
         nodes.notify(two, SocketId::FIRST);
-        assert_eq!(nodes.wait(one, Wait::Forever).unwrap(), Wait::No);
+        assert_eq!(wait(&mut nodes, one, Wait::Forever), Wait::No);
         nodes.remove(two);
-        assert_eq!(nodes.wait(one, Wait::Forever).unwrap(), Wait::Forever);
+        assert_eq!(wait(&mut nodes, one, Wait::Forever), Wait::Forever);
     }
 
     #[test]
@@ -130,7 +144,7 @@ mod tests {
         let (one, _two) = (nodes.add(), nodes.add());
         let mut turns = (0..=MOST_TURNS_ALONE).map(|_| {
             nodes.take_turn(one);
-            nodes.wait(one, Wait::Forever)
+            nodes.wait(one, Wait::Forever, Nanos(0))
         });
         let error = turns.find_map(Result::err).expect("an error in the end");
         assert!(error.to_string().contains("takes no turn"), "{error}");

@@ -13,24 +13,34 @@ use super::state::State;
 pub(crate) enum Event {
     /// The wish for a connection arrives at its address.
     Syn(Syn),
+    /// The answer to it arrives.
+    Answer(Syn, Answer),
     /// A segment arrives at its socket.
     Segment { from: SocketId, to: SocketId, segment: Segment },
     /// Nobody has answered a connect.
     GiveUp(SocketId),
 }
 
+/// What a client hears of its wish.
+pub(crate) enum Answer {
+    /// The connection is there (`SYN ACK`): its other end is `child`, and has room for so many bytes.
+    Accepted { child: SocketId, window: usize },
+    /// Nobody listens (`RST`).
+    Refused,
+}
+
 impl State {
     pub(super) fn happen(&mut self, event: Event) {
         match event {
             Event::Syn(syn) => self.syn_arrives(syn),
+            Event::Answer(syn, answer) => self.answer_arrives(&syn, answer),
             Event::Segment { from, to, segment } => match segment {
-                Segment::SynAck { window } => self.syn_ack_arrives(from, to, window),
                 Segment::HandshakeDone => self.handshake_done(to),
                 Segment::Data(bytes) => self.data_arrives(from, to, bytes),
                 Segment::Ack(count) => self.ack_arrives(to, count),
                 Segment::Window(count) => self.window_arrives(to, count),
                 Segment::Fin => self.fin_arrives(to),
-                Segment::Reset => self.reset_arrives(to),
+                Segment::Reset => self.reset_arrives(from, to),
             },
             Event::GiveUp(id) => self.stop_connecting(id, Errno::ETIMEDOUT),
         }
@@ -38,7 +48,7 @@ impl State {
 
     fn syn_arrives(&mut self, syn: Syn) {
         let Some(id) = self.ports.listener(syn.to) else {
-            return self.send(syn.client, syn.client, Segment::Reset);
+            return self.transmit(Event::Answer(syn, Answer::Refused));
         };
         let Role::Listening(listener) = &mut self.get(id).role else { return };
         if listener.is_full() {
@@ -48,15 +58,12 @@ impl State {
         }
     }
 
-    /// A listener takes in those who wait, as far as there is room. Who has given up meanwhile is not among them.
+    /// A listener takes in those who wait, as far as there is room.
     pub(super) fn admit_waiting(&mut self, id: SocketId) {
         while let Role::Listening(listener) = &mut self.get(id).role
             && let Some(syn) = listener.next_waiting()
         {
-            let client = self.sockets.get(&syn.client);
-            if client.is_some_and(|client| matches!(client.role, Role::Connecting(_))) {
-                self.admit(id, syn);
-            }
+            self.admit(id, syn);
         }
     }
 
@@ -73,25 +80,36 @@ impl State {
         if let Role::Listening(listener) = &mut self.get(id).role {
             listener.handshake_begins(child);
         }
-        self.send(child, syn.client, Segment::SynAck { window });
+        self.transmit(Event::Answer(syn, Answer::Accepted { child, window }));
+    }
+
+    /// It may be too late: the client has given up since, or asks somebody else.
+    fn answer_arrives(&mut self, syn: &Syn, answer: Answer) {
+        let is_awaited = self.sockets.get(&syn.client).is_some_and(|client| match &client.role {
+            Role::Connecting(attempt) => (attempt.local, attempt.remote) == (syn.from, syn.to),
+            Role::Fresh | Role::Listening(_) | Role::Connected(_) => false,
+        });
+        match answer {
+            Answer::Accepted { child, window } if is_awaited => self.client_connected(syn, child, window),
+            Answer::Accepted { child, .. } => self.send(syn.client, child, Segment::Reset),
+            Answer::Refused if is_awaited => self.stop_connecting(syn.client, Errno::ECONNREFUSED),
+            Answer::Refused => {}
+        }
     }
 
     /// The client's end is there.
-    fn syn_ack_arrives(&mut self, from: SocketId, to: SocketId, window: usize) {
-        let Some(Socket { role, settings, .. }) = self.sockets.get_mut(&to) else {
-            return self.send(to, from, Segment::Reset);
-        };
-        let Role::Connecting(attempt) = role else { return self.send(to, from, Segment::Reset) };
-        let gives_up = attempt.gives_up;
+    fn client_connected(&mut self, syn: &Syn, child: SocketId, window: usize) {
+        let Socket { role, settings, .. } = self.get(syn.client);
         let sending = SendSide::new(settings.send_capacity(), window);
-        let mut receiving = ReceiveSide::new(attempt.window);
+        let mut receiving = ReceiveSide::new(syn.window);
         receiving.set_capacity(settings.receive_capacity());
-        let addresses = (attempt.local, attempt.remote);
-        *role = Role::Connected(Connection::new(addresses, from, sending, receiving));
-        self.clock.cancel(gives_up);
-        self.send(to, from, Segment::HandshakeDone);
-        self.widen(to);
-        self.notify(to);
+        let connection = Connection::new((syn.from, syn.to), child, sending, receiving);
+        if let Role::Connecting(attempt) = mem::replace(role, Role::Connected(connection)) {
+            self.clock.cancel(attempt.gives_up);
+        }
+        self.send(syn.client, child, Segment::HandshakeDone);
+        self.widen(syn.client);
+        self.notify(syn.client);
     }
 
     /// The listener's end is there, and can be accepted.
@@ -140,7 +158,7 @@ impl State {
         }
     }
 
-    fn reset_arrives(&mut self, to: SocketId) {
+    fn reset_arrives(&mut self, from: SocketId, to: SocketId) {
         let Some(socket) = self.sockets.get_mut(&to) else { return };
         if let Some(id) = socket.listener {
             if let Role::Listening(listener) = &mut self.get(id).role {
@@ -153,15 +171,14 @@ impl State {
             return self.remove(to);
         }
         match &mut socket.role {
-            Role::Connecting(_) => self.stop_connecting(to, Errno::ECONNREFUSED),
-            Role::Connected(connection) if !connection.is_over() => {
+            Role::Connected(connection) if connection.peer == from && !connection.is_over() => {
                 // As `tcp_reset` has it.
                 let is_close_wait = connection.receiving.has_ended() && !connection.sending.is_done();
                 socket.error = Some(if is_close_wait { Errno::EPIPE } else { Errno::ECONNRESET });
                 connection.reset();
                 self.notify(to);
             }
-            Role::Fresh | Role::Listening(_) | Role::Connected(_) => {}
+            Role::Fresh | Role::Listening(_) | Role::Connecting(_) | Role::Connected(_) => {}
         }
     }
 
@@ -226,7 +243,7 @@ impl State {
             self.remove(child);
         }
         for syn in waiting {
-            self.send(syn.client, syn.client, Segment::Reset);
+            self.transmit(Event::Answer(syn, Answer::Refused));
         }
     }
 }

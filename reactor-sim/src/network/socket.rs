@@ -56,8 +56,6 @@ pub(crate) enum Role {
 pub(crate) struct Attempt {
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
-    /// What the other end was promised.
-    pub(crate) window: usize,
     /// When to ask no longer.
     pub(crate) gives_up: Key,
 }
@@ -130,7 +128,7 @@ impl Socket {
 /// The options of a socket. A child has those of its listener.
 #[derive(Clone)]
 pub(crate) struct Settings {
-    pub(crate) reuse_address: u32,
+    reuse_address: u32,
     reuse_port: u32,
     no_delay: u32,
     receive_buffer: u32,

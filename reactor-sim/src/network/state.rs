@@ -16,11 +16,19 @@ use super::ports::Ports;
 use super::random::Random;
 use super::socket::{Socket, SocketId};
 
+/// So often nodes may look at the clock while it stands still. A program that computes looks once in a while.
+const FREE_LOOKS: u32 = 10_000;
+
+/// What a look takes beyond that.
+const LOOK: Duration = Duration::from_micros(1);
+
 /// A network.
 pub(crate) struct State {
     pub(crate) clock: Clock<Event>,
     pub(crate) hosts: Hosts,
     pub(crate) nodes: Nodes,
+    /// How often nodes have looked at the clock since it was last moved.
+    looks: u32,
     /// What decides where nothing else does, if that is wanted.
     dice: Option<Random>,
     /// How many calls other threads are making, for which the clock stands still.
@@ -38,6 +46,7 @@ impl State {
             clock: Clock::new(),
             hosts: Hosts::new(),
             nodes: Nodes::default(),
+            looks: 0,
             dice,
             calls: 0,
             ports: Ports::new(),
@@ -47,8 +56,24 @@ impl State {
         }
     }
 
+    /// The time, for a node that asks. Computing takes none; but a node that asks again and again, since it is busy until
+    /// some time comes, sees it come.
+    pub(crate) fn look(&mut self) -> Nanos {
+        if self.looks == FREE_LOOKS {
+            self.pass_until(self.clock.now().saturating_add(LOOK));
+        } else {
+            self.looks += 1;
+        }
+        self.clock.now()
+    }
+
     /// Lets time pass, and happen what happens in it.
     pub(crate) fn advance_to(&mut self, time: Nanos) {
+        self.looks = 0;
+        self.pass_until(time);
+    }
+
+    fn pass_until(&mut self, time: Nanos) {
         while let Some(next) = self.clock.next().filter(|&next| next <= time) {
             self.clock.move_to(next);
             self.happen_due();
@@ -142,5 +167,21 @@ impl State {
                 self.nodes.put_back(node, id);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looks_at_the_clock_again_and_again_sees_time_pass() {
+        let mut state = State::new(Duration::ZERO, None);
+        let deadline = Nanos(50_000);
+        let looks = (1..).find(|_| state.look() >= deadline).unwrap();
+        assert_eq!((looks, state.clock.now()), (FREE_LOOKS + 50, deadline));
+        state.advance_to(Nanos(60_000));
+        assert!((0..FREE_LOOKS).all(|_| state.look() == Nanos(60_000)), "after a wait it stands still again");
+        assert!(state.look() > Nanos(60_000));
     }
 }

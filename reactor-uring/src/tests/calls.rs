@@ -25,7 +25,7 @@ fn each(test: impl Fn(Rig)) {
 
 impl Rig {
     fn call(&mut self, call: Call) -> Token {
-        self.stage(Op::Call(Box::new(call)))
+        self.stage(Op::Call(call))
     }
 
     /// The one result of a call.

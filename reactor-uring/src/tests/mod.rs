@@ -73,6 +73,7 @@ impl Rig {
     /// A connection, of which the reactor has the first end.
     fn pair(&mut self) -> (Fd, UnixStream) {
         let (here, there) = UnixStream::pair().expect("a socket pair");
+        there.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         (self.import(here), there)
     }
 

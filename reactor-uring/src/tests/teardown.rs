@@ -127,8 +127,8 @@ fn a_dropped_reactor_leaks_what_it_could_not_submit() {
         refuse(libc::SYS_io_uring_enter, libc::EAGAIN);
         full.connect(&mut rig);
         rig.send(here, b"hello");
-        rig.stage(Op::Call(Box::new(Call::Open { path: "/dev/null".into() })));
-        rig.stage(Op::Call(Box::new(Call::Stat { path: "/dev/null".into() })));
+        rig.stage(Op::Call(Call::Open { path: "/dev/null".into() }));
+        rig.stage(Op::Call(Call::Stat { path: "/dev/null".into() }));
         assert!(rig.turn(Wait::No).is_empty() && rig.take_sent().is_empty());
         assert_eq!(rig.watch_memory(), 5);
 

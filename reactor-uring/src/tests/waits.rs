@@ -109,7 +109,7 @@ fn a_host_is_told_of_unparks() {
 fn a_host_is_told_of_answers() {
     Rig::each(Options::default(), 4, 64, |mut rig| {
         for _ in 0..20 {
-            let token = rig.stage(Op::Call(Box::new(Call::Run(Job::new(|| {})))));
+            let token = rig.stage(Op::Call(Call::Run(Job::new(|| {}))));
             let mut done = rig.turn(Wait::No);
             while done.is_empty() {
                 if rig.reactor.idle(&rig.pool) == Wait::Forever {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use super::op::Fd;
+use super::names::Fd;
 
 /// Work that may block, as data that owns what it names. See [`Op::Call`](super::op::Op::Call).
 pub enum Call {

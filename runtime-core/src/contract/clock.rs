@@ -1,7 +1,6 @@
 //! Time, in whole nanoseconds.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A point in monotonic time: nanoseconds since an origin that the reactor chooses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,13 +26,13 @@ impl Nanos {
     }
 }
 
-/// The time on the monotonic clock of `std`, since it was first asked for in this process. Reactors on a kernel take it
-/// from here, and so does who asks for the time outside of a runtime: a time of the one can be compared with a time of
-/// the other.
+/// The time of `CLOCK_MONOTONIC` (clock_gettime(2)), for which Linux needs no system call. (`std`'s clock is the same, but
+/// takes three times the instructions to be asked for a number.) Reactors on a kernel take it from
+/// here, and so does who asks for the time outside of a runtime: a time of the one can be compared with a time of the other.
 #[inline]
 pub fn monotonic() -> Nanos {
-    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let elapsed = ORIGIN.elapsed();
-    // Enough for 584 years.
-    Nanos(elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos()))
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result. The call cannot fail: Linux always has this clock.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    Nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

@@ -1,6 +1,7 @@
 //! The contract between the loop and a reactor: all that the two know of each other.
 //!
-//! - `op`: work, as data that owns what it names; the token that names it while it is under way.
+//! - `names`: how operations and descriptors are named.
+//! - `op`: work, as data that owns what it names.
 //! - `call`: work that may block.
 //! - `data`: the bytes that an operation owns.
 //! - `reactor`: the trait that a backend implements, and what a turn takes and gives.
@@ -11,5 +12,6 @@ pub mod call;
 pub mod clock;
 pub mod data;
 pub mod errno;
+mod names;
 pub mod op;
 pub mod reactor;

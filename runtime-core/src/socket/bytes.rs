@@ -50,6 +50,9 @@ impl Unread {
     /// Gives the chunks back to the pool, and says how many bytes are unread. Costs no more than what arrived
     /// since the last time, however much waits.
     pub(super) fn leave_pool(&mut self) -> usize {
+        if self.chunk.is_none() {
+            return self.moved.len() - self.read;
+        }
         // So that what was read does not pile up before what was not. Half is rare enough to be free.
         if !self.moved.is_empty() && self.read > self.moved.len() / 2 {
             self.moved.drain(..self.read);

@@ -1,7 +1,6 @@
 //! Connecting.
 
 use std::io;
-use std::rc::Rc;
 
 use crate::address::{Kind, SockAddr};
 use crate::context;
@@ -22,7 +21,7 @@ use super::stream::Stream;
 ///
 /// Polling it panics outside of a running runtime.
 pub async fn connect(addr: SockAddr) -> io::Result<Stream> {
-    let io = context::with("a socket", |core| Rc::clone(core.io()));
+    let io = context::io("a socket");
     // Locals are dropped in reverse: an attempt that is given up is cancelled first, then its socket closed.
     let descriptor = Descriptor::open(&io, addr.family(), Kind::Stream)?;
     let fd = descriptor.fd();

@@ -14,6 +14,7 @@ use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
 use crate::operations::{Completer, Role};
 
 use super::receive::{self, News, ReceiveSide, Receiver};
+use super::shared::Shared;
 use super::stream::Stream;
 
 /// How many accepted connections may wait for their taker before the listener stops accepting more.
@@ -48,8 +49,7 @@ impl Listener {
     ///
     /// Outside of a running runtime.
     pub fn bind(addr: &SockAddr, options: &[(SocketOption, u32)], backlog: i32) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        let descriptor = Descriptor::open(&io, addr.family(), Kind::Stream)?;
+        let descriptor = Descriptor::open(&context::io("a socket"), addr.family(), Kind::Stream)?;
         for &(option, value) in options {
             descriptor.control(Control::Set(option, value))?;
         }
@@ -69,8 +69,7 @@ impl Listener {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        Descriptor::import(&io, fd).map(Self::new)
+        Descriptor::import(&context::io("a socket"), fd).map(Self::new)
     }
 
     fn new(descriptor: Descriptor) -> Self {
@@ -135,19 +134,21 @@ impl Drop for Listener {
     }
 }
 
-impl Receiver for ListenerIo {
-    type Queue = VecDeque<Descriptor>;
-
+impl Shared for ListenerIo {
     fn io(&self) -> &Io {
         &self.io
     }
 
-    fn incoming(&self) -> &RefCell<ReceiveSide<VecDeque<Descriptor>>> {
-        &self.incoming
-    }
-
     fn fd(&self) -> Fd {
         self.fd
+    }
+}
+
+impl Receiver for ListenerIo {
+    type Queue = VecDeque<Descriptor>;
+
+    fn incoming(&self) -> &RefCell<ReceiveSide<VecDeque<Descriptor>>> {
+        &self.incoming
     }
 
     fn op(&self) -> Op {

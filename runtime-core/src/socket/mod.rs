@@ -6,6 +6,8 @@
 //! - `bytes`: received bytes that wait to be read.
 //! - `chunk`: received bytes in the hands of whoever reads them.
 //! - `write`: the futures that write all of something to a stream.
+//! - `shared`: what operations in flight own of any socket.
+//! - `stream_io`: the same of a stream.
 //! - `stream`, `listener`, `connect`: what `carhop::net` is made of.
 
 mod bytes;
@@ -14,7 +16,9 @@ mod connect;
 mod listener;
 mod receive;
 mod send;
+mod shared;
 mod stream;
+mod stream_io;
 mod write;
 
 pub use chunk::Chunk;

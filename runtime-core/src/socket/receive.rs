@@ -18,10 +18,12 @@ use std::task::{Context, Poll, Waker};
 
 use crate::contain::{drop_contained, wake_contained};
 use crate::errno::Errno;
-use crate::io::{Descriptor, Io};
-use crate::op::{Fd, Op, Token};
+use crate::io::Descriptor;
+use crate::op::{Op, Token};
 use crate::operations::{Completer, Role};
 use crate::task::{Awaits, note};
+
+use super::shared::Shared;
 
 /// What has arrived, what is under way, and who waits for it.
 pub(super) struct ReceiveSide<Q> {
@@ -70,17 +72,12 @@ impl<T> Queue for VecDeque<T> {
     }
 }
 
-/// The part of a socket that its operations in flight own together with it, and that takes what they bring.
-pub(super) trait Receiver: Completer<Descriptor> + Sized + 'static {
+/// A socket at which something arrives.
+pub(super) trait Receiver: Shared {
     /// Where what arrives is kept.
     type Queue: Queue;
 
-    fn io(&self) -> &Io;
-
     fn incoming(&self) -> &RefCell<ReceiveSide<Self::Queue>>;
-
-    /// What it arrives on.
-    fn fd(&self) -> Fd;
 
     /// The operation that brings it.
     fn op(&self) -> Op;

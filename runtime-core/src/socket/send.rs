@@ -9,6 +9,7 @@
 //! Full   ──room, or an error──────▶ Idle           (wakes the writer, which tries again)
 //! ```
 
+use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -22,7 +23,7 @@ use crate::op::{Attempt, Op, Outcome, Token};
 use crate::operations::{Completer, Role};
 use crate::task::{Awaits, note};
 
-use super::stream::{Stream, StreamIo};
+use super::shared::Shared;
 
 /// Where the outgoing direction of a stream is, and who waits for it.
 #[derive(Default)]
@@ -48,7 +49,7 @@ enum State {
 struct Told {
     write: Token,
     /// None if it was written whole. They are in no buffer of the pool, which others need.
-    left: Result<Vec<u8>, Errno>,
+    left: Result<Box<[u8]>, Errno>,
 }
 
 /// What came of writes whose futures have not looked before another one's was told: that one had taken their place, so
@@ -81,31 +82,30 @@ pub(super) enum Staged {
 }
 
 /// Attempts to write, or leaves the waker if an attempt is staged already or would be in vain.
-pub(super) fn poll(stream: &Stream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+pub(super) fn poll<S: Sender>(sender: &Rc<S>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     if bytes.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    let io = &stream.io;
-    if io.may_attempt() {
+    if sender.may_attempt() {
         if let Some(budget) = context::try_with(|core| core.poll_budget(cx)) {
             ready!(budget);
         }
-        match stream.descriptor.attempt(Attempt::Send(bytes)) {
+        match sender.io().with_reactor(|reactor| reactor.attempt(sender.fd(), Attempt::Send(bytes))) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let token = io.await_room()?;
-                io.outgoing.borrow_mut().state = State::Full(token);
+                let token = sender.await_room()?;
+                sender.outgoing().borrow_mut().state = State::Full(token);
             }
             result => return Poll::Ready(result),
         }
     }
-    io.wait(cx);
+    sender.wait(cx);
     Poll::Pending
 }
 
 /// Takes the result of a staged write.
 #[inline]
-pub(super) fn sent(
-    io: &Rc<StreamIo>,
+pub(super) fn sent<S: Sender>(
+    sender: &Rc<S>,
     write: Token,
     result: Result<Outcome<Descriptor>, Errno>,
     data: Option<Data>,
@@ -117,14 +117,14 @@ pub(super) fn sent(
         Err(Errno::EAGAIN) => Ok(0),
         Err(errno) => Err(errno),
     };
-    let mut outgoing = io.outgoing.borrow_mut();
+    let mut outgoing = sender.outgoing().borrow_mut();
     let is_awaited = matches!(outgoing.state, State::Staged(_));
     outgoing.state = State::Idle;
     if is_awaited {
-        let left = count.map(|count| data.get(count..).unwrap_or_default().to_vec());
+        let left: Result<Box<[u8]>, _> = count.map(|count| Box::from(data.get(count..).unwrap_or_default()));
         // Should this fail, the next attempt will say why.
         if left.as_ref().is_ok_and(|rest| !rest.is_empty())
-            && let Ok(token) = io.await_room()
+            && let Ok(token) = sender.await_room()
         {
             outgoing.state = State::Full(token);
         }
@@ -142,8 +142,8 @@ pub(super) fn sent(
 }
 
 /// There is room, or an attempt will say why there is none.
-pub(super) fn has_room(io: &StreamIo, token: Token) {
-    let mut outgoing = io.outgoing.borrow_mut();
+pub(super) fn has_room(sender: &impl Sender, token: Token) {
+    let mut outgoing = sender.outgoing().borrow_mut();
     if matches!(outgoing.state, State::Full(full) if full == token) {
         outgoing.state = State::Idle;
     }
@@ -155,12 +155,12 @@ pub(super) fn has_room(io: &StreamIo, token: Token) {
 }
 
 /// The stream is being dropped. What is staged goes out: the close is staged behind it.
-pub(super) fn close(io: &StreamIo) {
-    let mut outgoing = io.outgoing.borrow_mut();
+pub(super) fn close(sender: &impl Sender) {
+    let mut outgoing = sender.outgoing().borrow_mut();
     match outgoing.state {
-        State::Full(token) => io.io.operations().cancel(token),
+        State::Full(token) => sender.io().operations().cancel(token),
         State::Staged(token) => {
-            io.io.operations().mark_ending(token);
+            sender.io().operations().mark_ending(token);
             outgoing.state = State::Forsaken;
         }
         State::Idle | State::Forsaken => {}
@@ -170,31 +170,34 @@ pub(super) fn close(io: &StreamIo) {
     drop_contained(writer);
 }
 
-impl StreamIo {
+/// A socket to which something is written.
+pub(super) trait Sender: Shared {
+    fn outgoing(&self) -> &RefCell<SendSide>;
+
     /// Whether a write that is staged now goes out with others: another is staged, or a task may stage one, and the loop
     /// is running, so that there will be a turn.
     #[inline]
-    pub(super) fn has_company(&self) -> bool {
-        self.io.is_running()
-            && (self.io.operations().any_send() || context::try_with(|core| core.any_ready()) == Some(true))
+    fn has_company(&self) -> bool {
+        self.io().is_running()
+            && (self.io().operations().any_send() || context::try_with(|core| core.any_ready()) == Some(true))
     }
 
     #[inline]
-    pub(super) fn may_attempt(&self) -> bool {
-        matches!(self.outgoing.borrow().state, State::Idle)
+    fn may_attempt(&self) -> bool {
+        matches!(self.outgoing().borrow().state, State::Idle)
     }
 
     /// Whether there was no room, and still is none as far as is known.
-    pub(super) fn is_full(&self) -> bool {
-        matches!(self.outgoing.borrow().state, State::Full(_))
+    fn is_full(&self) -> bool {
+        matches!(self.outgoing().borrow().state, State::Full(_))
     }
 
     /// Stages an attempt to write `data`.
     #[inline]
-    pub(super) fn stage(self: &Rc<Self>, data: Data) -> io::Result<Token> {
+    fn stage(self: &Rc<Self>, data: Data) -> io::Result<Token> {
         let completer = Rc::clone(self) as Rc<dyn Completer<Descriptor>>;
-        let token = self.io.start(Op::Send { fd: self.fd, data }, Role::Send, completer)?;
-        self.outgoing.borrow_mut().state = State::Staged(token);
+        let token = self.io().start(Op::Send { fd: self.fd(), data }, Role::Send, completer)?;
+        self.outgoing().borrow_mut().state = State::Staged(token);
         Ok(token)
     }
 
@@ -204,20 +207,20 @@ impl StreamIo {
     ///
     /// Those of `send(2)`.
     #[inline]
-    pub(super) fn take_staged(&self, write: Token) -> io::Result<Staged> {
-        let mut outgoing = self.outgoing.borrow_mut();
+    fn take_staged(&self, write: Token) -> io::Result<Staged> {
+        let mut outgoing = self.outgoing().borrow_mut();
         let Some(told) = outgoing.take_told(write) else { return Ok(Staged::Pending) };
         let rest = told.left?;
-        Ok(if rest.is_empty() { Staged::Whole } else { Staged::Rest(rest) })
+        Ok(if rest.is_empty() { Staged::Whole } else { Staged::Rest(rest.into_vec()) })
     }
 
     /// Nobody waits for a staged write any more. It goes out all the same, but what is left then is dropped.
-    pub(super) fn forsake(&self, write: Token) {
-        let mut outgoing = self.outgoing.borrow_mut();
+    fn forsake(&self, write: Token) {
+        let mut outgoing = self.outgoing().borrow_mut();
         let told = outgoing.take_told(write);
         if matches!(outgoing.state, State::Staged(staged) if staged == write) {
             outgoing.state = State::Forsaken;
-            self.io.operations().mark_ending(write);
+            self.io().operations().mark_ending(write);
         }
         drop(outgoing);
         drop(told);
@@ -225,10 +228,10 @@ impl StreamIo {
 
     /// Leaves the waker.
     #[inline]
-    pub(super) fn wait(&self, cx: &mut Context<'_>) {
+    fn wait(&self, cx: &mut Context<'_>) {
         // Cloned and dropped with nothing borrowed: it may be a user's own.
         let waker = cx.waker().clone();
-        let mut outgoing = self.outgoing.borrow_mut();
+        let mut outgoing = self.outgoing().borrow_mut();
         let replaced = outgoing.writer.replace(waker);
         let came_meanwhile = matches!(outgoing.state, State::Idle);
         drop(outgoing);
@@ -237,11 +240,11 @@ impl StreamIo {
             // The clone brought it about, when there was nobody to wake.
             cx.waker().wake_by_ref();
         }
-        note(Awaits::Operation { name: "write", fd: self.fd });
+        note(Awaits::Operation { name: "write", fd: self.fd() });
     }
 
     fn await_room(self: &Rc<Self>) -> io::Result<Token> {
         let completer = Rc::clone(self) as Rc<dyn Completer<Descriptor>>;
-        self.io.start(Op::Writable { fd: self.fd }, Role::Room, completer)
+        self.io().start(Op::Writable { fd: self.fd() }, Role::Room, completer)
     }
 }

@@ -1,6 +1,6 @@
 //! A connected stream socket.
 
-use std::cell::RefCell;
+use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,19 +9,15 @@ use std::task::{Context, Poll, ready};
 
 use crate::address::SockAddr;
 use crate::context;
-use crate::data::Data;
-use crate::io::{Descriptor, Io};
-use crate::op::{Completion, Control, End, Fd, Op, Outcome, SocketOption};
-use crate::operations::{Completer, Role};
+use crate::io::Descriptor;
+use crate::op::{Control, End, Fd, SocketOption};
 
 use super::bytes::Unread;
 use super::chunk::Chunk;
-use super::receive::{self, News, ReceiveSide, Receiver};
-use super::send::{self, SendSide};
+use super::receive;
+use super::send;
+use super::stream_io::StreamIo;
 use super::write::{WriteAll, WriteChunk};
-
-/// How many received bytes may wait in a stream that nobody reads before it stops receiving.
-const UNREAD_LIMIT: usize = 64 * 1024;
 
 /// A connected stream socket.
 ///
@@ -31,17 +27,8 @@ const UNREAD_LIMIT: usize = 64 * 1024;
 /// Each direction has room for one waiting task: a second one that polls the same direction takes the place
 /// of the first, which is then not woken any more.
 pub struct Stream {
-    pub(super) io: Rc<StreamIo>,
-    pub(super) descriptor: Descriptor,
-}
-
-/// The part of a stream that its operations in flight own together with it.
-pub(super) struct StreamIo {
-    pub(super) io: Rc<Io>,
-    /// Stale when the stream is gone; then `incoming` is closed.
-    pub(super) fd: Fd,
-    incoming: RefCell<ReceiveSide<Unread>>,
-    pub(super) outgoing: RefCell<SendSide>,
+    io: Rc<StreamIo>,
+    descriptor: Descriptor,
 }
 
 impl Stream {
@@ -56,18 +43,11 @@ impl Stream {
     /// Outside of a running runtime.
     #[track_caller]
     pub fn from_fd(fd: OwnedFd) -> io::Result<Self> {
-        let io = context::with("a socket", |core| Rc::clone(core.io()));
-        Descriptor::import(&io, fd).map(Self::new)
+        Descriptor::import(&context::io("a socket"), fd).map(Self::new)
     }
 
     pub(super) fn new(descriptor: Descriptor) -> Self {
-        let io = Rc::new(StreamIo {
-            io: Rc::clone(descriptor.io()),
-            fd: descriptor.fd(),
-            incoming: RefCell::new(ReceiveSide::new()),
-            outgoing: RefCell::default(),
-        });
-        Self { io, descriptor }
+        Self { io: StreamIo::of(&descriptor), descriptor }
     }
 
     /// Reads what has arrived, at most `buf.len()` bytes; 0 at the end of the stream, or if `buf` is empty.
@@ -107,7 +87,7 @@ impl Stream {
     ///
     /// As [`Stream::poll_write`].
     pub fn write_all<'a>(&'a self, bytes: &'a [u8]) -> WriteAll<'a> {
-        WriteAll::new(self, bytes)
+        WriteAll::new(&self.io, bytes)
     }
 
     /// Writes all of `chunk`. While there is no room for it, it holds no buffer of the pool. Where other tasks are
@@ -119,7 +99,7 @@ impl Stream {
     ///
     /// As [`Stream::poll_write`].
     pub fn write_chunk(&self, chunk: Chunk) -> WriteChunk<'_> {
-        WriteChunk::new(self, chunk)
+        WriteChunk::new(&self.io, chunk)
     }
 
     /// Writes at once as much of `bytes` as the send buffer has room for, or waits until it has some. Until it is ready,
@@ -129,7 +109,7 @@ impl Stream {
     ///
     /// Those of `send(2)`: `BrokenPipe`, `ConnectionReset`, `NotConnected`, ... Never raises `SIGPIPE`.
     pub fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        send::poll(self, cx, bytes)
+        send::poll(&self.io, cx, bytes)
     }
 
     /// `shutdown(2)`, at once. `Shutdown::Write` says to the peer that no more will be written.
@@ -182,55 +162,15 @@ impl AsFd for Stream {
     }
 }
 
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stream({})", self.fd())
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         receive::close(&*self.io);
-        send::close(&self.io);
-    }
-}
-
-impl Receiver for StreamIo {
-    type Queue = Unread;
-
-    fn io(&self) -> &Io {
-        &self.io
-    }
-
-    fn incoming(&self) -> &RefCell<ReceiveSide<Unread>> {
-        &self.incoming
-    }
-
-    fn fd(&self) -> Fd {
-        self.fd
-    }
-
-    fn op(&self) -> Op {
-        Op::Receive { fd: self.fd }
-    }
-}
-
-impl Completer<Descriptor> for StreamIo {
-    #[inline]
-    fn complete(self: Rc<Self>, role: Role, completion: Completion<Descriptor>) {
-        let Completion { token, result, more, data } = completion;
-        match role {
-            Role::Source => {
-                let news = match (result, data) {
-                    (Ok(Outcome::Count(_)), Some(Data::Chunk(chunk))) => News::Item(chunk),
-                    (Ok(Outcome::Done), None) => News::End,
-                    (Err(errno), _) => News::Failure(errno),
-                    (Ok(other), data) => unreachable!("a receive brought {other:?} and {data:?}"),
-                };
-                receive::arrived(&self, news, more);
-            }
-            Role::Send => send::sent(&self, token, result, data),
-            Role::Room => send::has_room(&self, token),
-            Role::Request => unreachable!("a stream makes no requests"),
-        }
-    }
-
-    fn settle(self: Rc<Self>) {
-        // What is unread must not keep the pool's chunks from others.
-        receive::settle(&*self, |unread| unread.leave_pool() > UNREAD_LIMIT);
+        send::close(&*self.io);
     }
 }

@@ -3,39 +3,41 @@
 use std::io;
 use std::mem;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use crate::data::Data;
 use crate::op::Token;
 
 use super::chunk::Chunk;
-use super::send::{self, Staged};
-use super::stream::Stream;
+use super::send::{self, Sender, Staged};
+use super::shared::Shared;
+use super::stream_io::StreamIo;
 
 /// Longer writes are attempted at once: to copy them costs as much as the system call that it saves.
 const COPIED_LEN: usize = 4 * 1024;
 
-/// See [`Stream::write_all`].
+/// See [`Stream::write_all`](super::Stream::write_all).
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct WriteAll<'a> {
-    stream: &'a Stream,
+    io: &'a Rc<StreamIo>,
     /// What is unwritten, as far as is known: while an attempt is staged, what it is to write is still here.
     bytes: &'a [u8],
     staged: Option<Token>,
 }
 
-/// See [`Stream::write_chunk`].
+/// See [`Stream::write_chunk`](super::Stream::write_chunk).
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct WriteChunk<'a> {
-    stream: &'a Stream,
+    io: &'a Rc<StreamIo>,
     /// What is unwritten; empty while it is staged.
     chunk: Chunk,
     staged: Option<Token>,
 }
 
 impl<'a> WriteAll<'a> {
-    pub(super) fn new(stream: &'a Stream, bytes: &'a [u8]) -> Self {
-        Self { stream, bytes, staged: None }
+    pub(super) fn new(io: &'a Rc<StreamIo>, bytes: &'a [u8]) -> Self {
+        Self { io, bytes, staged: None }
     }
 }
 
@@ -43,7 +45,7 @@ impl Future for WriteAll<'_> {
     type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let io = &self.stream.io;
+        let io = self.io;
         if let Some(token) = self.staged {
             let left = match io.take_staged(token)? {
                 Staged::Whole => 0,
@@ -57,17 +59,17 @@ impl Future for WriteAll<'_> {
             self.bytes = &self.bytes[self.bytes.len() - left..];
         }
         while !self.bytes.is_empty() {
-            let io = &self.stream.io;
+            let io = self.io;
             if self.bytes.len() <= COPIED_LEN
                 && io.may_attempt()
                 && io.has_company()
-                && let Some(copy) = io.io.arena().copy(self.bytes)
+                && let Some(copy) = io.io().arena().copy(self.bytes)
             {
                 self.staged = Some(io.stage(Data::Arena(copy))?);
                 io.wait(cx);
                 return Poll::Pending;
             }
-            let count = ready!(send::poll(self.stream, cx, self.bytes))?;
+            let count = ready!(send::poll(io, cx, self.bytes))?;
             self.bytes = &self.bytes[count..];
         }
         Poll::Ready(Ok(()))
@@ -75,8 +77,8 @@ impl Future for WriteAll<'_> {
 }
 
 impl<'a> WriteChunk<'a> {
-    pub(super) fn new(stream: &'a Stream, chunk: Chunk) -> Self {
-        Self { stream, chunk, staged: None }
+    pub(super) fn new(io: &'a Rc<StreamIo>, chunk: Chunk) -> Self {
+        Self { io, chunk, staged: None }
     }
 }
 
@@ -85,7 +87,7 @@ impl Future for WriteChunk<'_> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let io = &self.stream.io;
+        let io = self.io;
         if let Some(token) = self.staged {
             match io.take_staged(token)? {
                 Staged::Whole => {
@@ -103,15 +105,15 @@ impl Future for WriteChunk<'_> {
             }
         }
         while !self.chunk.is_empty() {
-            let io = &self.stream.io;
+            let io = self.io;
             if io.may_attempt() && io.has_company() {
                 let token = io.stage(mem::take(&mut self.chunk).into())?;
-                self.stream.io.wait(cx);
+                self.io.wait(cx);
                 self.staged = Some(token);
                 return Poll::Pending;
             }
-            let written = send::poll(self.stream, cx, &self.chunk);
-            if self.stream.io.is_full() {
+            let written = send::poll(io, cx, &self.chunk);
+            if self.io.is_full() {
                 // A peer that does not read must not keep the pool's chunks from others.
                 self.chunk.leave_pool();
             }
@@ -124,7 +126,7 @@ impl Future for WriteChunk<'_> {
 impl Drop for WriteAll<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.staged {
-            self.stream.io.forsake(token);
+            self.io.forsake(token);
         }
     }
 }
@@ -132,7 +134,7 @@ impl Drop for WriteAll<'_> {
 impl Drop for WriteChunk<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.staged {
-            self.stream.io.forsake(token);
+            self.io.forsake(token);
         }
     }
 }

@@ -6,13 +6,14 @@
 //! cargo run --release -p bench --bin compare -- --scenario 50x64 --rate 20000 --svg plots --json all.json
 //! cargo run --release -p bench --bin compare -- --server mine='./my-server --port {port}'
 //! cargo run --release -p bench --features peers --bin compare -- --markdown all.md
+//! cargo run --release -p bench --features peers --bin compare -- --instructions --rounds 1
 //! cargo run --release -p bench --features peers --bin compare -- serve tokio 7000
 //! ```
 //!
 //! The flow: [`options`] and [`scenario`] say what to do. [`environment`] gives server and load a core each
 //! and, as root, a network of their own. [`rounds`] starts [`servers`], one after the other, in turns, has
-//! [`load`] send requests, and [`syscalls`] counted apart from that. [`record`] keeps what came out, with
-//! each server's [`standing`] among the others, and [`report`] makes a table of it, JSON and plots.
+//! [`load`] send requests, and [`syscalls`] and on request [`instructions`] counted apart from that. [`record`] keeps
+//! what came out, with each server's [`standing`] among the others, and [`report`] makes a table of it, JSON and plots.
 //!
 //! The exit code is 0; 1 if anything failed, with the other results printed; 2 after a mistake on the command
 //! line; 130 after ctrl-C, with the results until then.
@@ -20,6 +21,7 @@
 #![deny(unsafe_code)]
 
 mod environment;
+mod instructions;
 mod load;
 mod options;
 mod record;

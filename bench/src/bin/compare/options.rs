@@ -60,6 +60,11 @@ pub struct Options {
     #[arg(long)]
     pub verify: bool,
 
+    /// Also counts the instructions of each built-in server for a request, by valgrind, in a few seconds. Without
+    /// --scenario, clients are 50, and requests have 64 bytes.
+    #[arg(long)]
+    pub instructions: bool,
+
     /// Writes everything that was measured, round by round.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -128,7 +133,11 @@ impl FromStr for Named {
 impl Options {
     /// In order, each once.
     pub fn scenarios(&self) -> Vec<Scenario> {
-        let name = if self.quick { "quick" } else { "default" };
+        let name = match (self.quick, self.instructions) {
+            (true, _) => "quick",
+            (false, true) => "fifty",
+            (false, false) => "default",
+        };
         let chosen = if self.scenario.is_empty() { &[Wanted::set(name)][..] } else { &self.scenario };
         let mut scenarios: Vec<Scenario> = Vec::new();
         for scenario in chosen.iter().flat_map(|wanted| &wanted.0) {

@@ -5,6 +5,7 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use crate::environment::Environment;
+use crate::instructions::Instructions;
 use crate::load::{Plan, Window};
 use crate::options::Options;
 use crate::scenario::{Pace, Scenario};
@@ -33,6 +34,8 @@ pub struct Settings {
     /// Requests a second; `None` if answers bring the next requests.
     pub rate: Option<u64>,
     pub verify: bool,
+    /// Whether instructions are counted.
+    pub instructions: bool,
     /// Whether the load asks for events again and again instead of sleeping.
     pub load_spins: bool,
 }
@@ -57,6 +60,7 @@ pub struct ServerRecord {
     pub summary: Option<Summary>,
     pub rounds: Vec<Round>,
     pub syscalls: Option<Syscalls>,
+    pub instructions: Option<Instructions>,
     /// Why there are not more rounds.
     pub failure: Option<String>,
     /// Percentiles of all rounds together.
@@ -101,6 +105,7 @@ pub struct Summary {
     pub max_us: f64,
     pub cpu_us_per_request: Option<f64>,
     pub syscalls_per_request: Option<f64>,
+    pub instructions_per_request: Option<f64>,
     pub resident_bytes: Option<f64>,
     pub load_idle: f64,
 }
@@ -122,6 +127,7 @@ impl Comparison {
                 Pace::Fixed { per_second } => Some(per_second.get()),
             },
             verify: options.verify,
+            instructions: options.instructions,
             load_spins: environment.cores.apart(),
         };
         let (date, versions) = (program::now(), Versions::new());
@@ -168,6 +174,7 @@ impl ServerRecord {
             summary: None,
             rounds: Vec::new(),
             syscalls: None,
+            instructions: None,
             failure: None,
             distribution: Vec::new(),
             latency: Histogram::new(3).expect("three digits are allowed"),
@@ -197,6 +204,7 @@ impl ServerRecord {
             max_us: column(&|round| Some(round.max_us)).into_iter().fold(0.0, f64::max),
             cpu_us_per_request: median(column(&|round| round.cpu_us_per_request)),
             syscalls_per_request: self.syscalls.as_ref().and_then(|syscalls| syscalls.per_request),
+            instructions_per_request: self.instructions.as_ref().and_then(|counted| counted.per_request),
             resident_bytes: median(column(&|round| round.resident_bytes.map(|bytes| bytes as f64))),
             load_idle: median_of(|round| round.load_idle),
         });

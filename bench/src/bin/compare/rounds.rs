@@ -7,6 +7,7 @@ use bench::program::{Failure, Interrupt, Progress};
 use hdrhistogram::Histogram;
 
 use crate::environment::Environment;
+use crate::instructions;
 use crate::load::{Load, Plan};
 use crate::options::Options;
 use crate::record::{Comparison, Round, ScenarioRecord, ServerRecord};
@@ -33,8 +34,7 @@ impl<'a> Rounds<'a> {
         scenarios: &'a [Scenario],
         interrupt: &'a Interrupt,
     ) -> Self {
-        // The syscalls are one round more.
-        let steps = scenarios.len() * contenders.len() * (options.rounds() as usize + 1);
+        let steps = scenarios.len() * contenders.len() * steps(options);
         Self { options, contenders, scenarios, interrupt, progress: Progress::new(steps) }
     }
 
@@ -67,14 +67,17 @@ impl<'a> Rounds<'a> {
     ) -> Result<(), Interrupted> {
         if let Err(why) = environment.prepare_for(plan.scenario) {
             self.progress.complain(format_args!("{}: {why}", record.name));
-            self.progress.done(self.contenders.len() * (self.options.rounds() as usize + 1));
+            self.progress.done(self.contenders.len() * steps(self.options));
             record.servers.iter_mut().for_each(|server| server.failure = Some(why.clone()));
             return Ok(());
         }
         let core = environment.cores.server;
+        let start = |contender: &Contender| {
+            Process::start(|port| contender.command_for(port), core, plan.patience, plan.interrupt)
+        };
         for round in 1..=self.options.rounds() {
             self.each(record, &format!("round {round}"), |server| {
-                let mut process = Process::start(&server.contender, core, plan.patience, plan.interrupt)?;
+                let mut process = start(&server.contender)?;
                 let result = measure(&process, plan);
                 let (round, latency) = result.map_err(|failure| process.explain(failure))?;
                 server.add(round, &latency);
@@ -82,11 +85,18 @@ impl<'a> Rounds<'a> {
             })?;
         }
         self.each(record, "system calls", |server| {
-            let mut process = Process::start(&server.contender, core, plan.patience, plan.interrupt)?;
+            let mut process = start(&server.contender)?;
             let result = count_syscalls(&process, plan);
             server.syscalls = Some(result.map_err(|failure| process.explain(failure))?);
             Ok(())
-        })
+        })?;
+        if self.options.instructions {
+            self.each(record, "instructions", |server| {
+                server.instructions = Some(instructions::count(&server.contender, core, plan)?);
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     /// Does something with each server that has not failed before.
@@ -114,6 +124,11 @@ impl<'a> Rounds<'a> {
         }
         Ok(())
     }
+}
+
+/// How often each server runs in a scenario: system calls and instructions are counted apart from the rounds.
+fn steps(options: &Options) -> usize {
+    options.rounds() as usize + 1 + usize::from(options.instructions)
 }
 
 /// One server in one round.

@@ -1,12 +1,12 @@
-//! The values that somebody has yet to read.
+//! The values that some receiver has yet to read.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// Values are numbered in the order in which they were sent. All that are kept are wanted by somebody; and who has not
-/// read one has not read those after it either, so they become unwanted from the front.
+/// Values are numbered in the order in which they were sent. Each value here has a receiver that has yet to read it. A
+/// receiver that has not read a value has not read the later ones either, so values become unwanted from the front.
 ///
-/// No method drops or clones a value: they are returned for that.
+/// No method drops or clones a value: the caller does.
 pub(super) struct Ring<T> {
     entries: VecDeque<Entry<T>>,
     /// The number of the first entry.
@@ -17,7 +17,7 @@ pub(super) struct Ring<T> {
 }
 
 struct Entry<T> {
-    /// Shared with a receiver only while that clones it.
+    /// Shared with a receiver only while the receiver clones it.
     value: Rc<Option<T>>,
     /// How many receivers have yet to read it.
     unread: usize,
@@ -25,11 +25,11 @@ struct Entry<T> {
 
 /// What there is to read.
 pub(super) enum Found<T> {
-    /// For the last one who wanted it.
+    /// For the last receiver that had to read it.
     Value(T),
-    /// To be cloned.
+    /// For the receiver to clone.
     Shared(Rc<Option<T>>),
-    /// So many values are gone.
+    /// So many values were pushed out before they were read.
     Lost(u64),
     Nothing,
 }
@@ -39,19 +39,19 @@ impl<T> Ring<T> {
         Self { entries: VecDeque::new(), first: 0, capacity, spare: Vec::new() }
     }
 
-    /// The number of the value that is sent next.
+    /// The number that the next value gets.
     pub(super) fn end(&self) -> u64 {
         self.first + self.entries.len() as u64
     }
 
-    /// How many there are from number `next` on.
+    /// How many values there are from number `next` on.
     pub(super) fn unread_from(&self, next: u64) -> usize {
         (self.end() - next.max(self.first)) as usize
     }
 
-    /// Returns the oldest value, if it has to make room.
+    /// Appends a value. Returns the oldest one if that had to make room.
     pub(super) fn push(&mut self, value: T, unread: usize) -> Option<T> {
-        // One that is being cloned is dropped by who clones it.
+        // A value that is being cloned is dropped by the receiver that clones it.
         let full = self.entries.len() == self.capacity;
         let too_old = if full { self.pop().and_then(Result::ok) } else { None };
         let mut place = self.spare.pop().unwrap_or_default();
@@ -63,7 +63,7 @@ impl<T> Ring<T> {
         too_old
     }
 
-    /// What the receiver who wants number `next` reads.
+    /// What a receiver reads that has come to number `next`.
     pub(super) fn read(&mut self, next: &mut u64) -> Found<T> {
         if *next < self.first {
             let lost = self.first - *next;
@@ -83,13 +83,13 @@ impl<T> Ring<T> {
         }
     }
 
-    /// There is one less who wants what begins with number `next`.
+    /// A receiver that has yet to read the values from number `next` on is gone.
     pub(super) fn forget_reader(&mut self, next: u64) {
         let read = next.saturating_sub(self.first) as usize;
         self.entries.iter_mut().skip(read).for_each(|entry| entry.unread -= 1);
     }
 
-    /// Takes out a value that nobody wants, after [`forget_reader`](Self::forget_reader).
+    /// Takes out a value that no receiver has yet to read, after [`forget_reader`](Self::forget_reader).
     pub(super) fn pop_unwanted(&mut self) -> Option<Result<T, Rc<Option<T>>>> {
         if self.entries.front()?.unread > 0 {
             return None;
@@ -97,7 +97,7 @@ impl<T> Ring<T> {
         self.pop()
     }
 
-    /// Takes out the first value; what holds it, if that is shared.
+    /// Takes out the first value, or what holds it, if that is shared.
     fn pop(&mut self) -> Option<Result<T, Rc<Option<T>>>> {
         let mut place = self.entries.pop_front()?.value;
         self.first += 1;

@@ -101,7 +101,7 @@ impl<T: Ord> Order for SmallestFirst<T> {
     }
 }
 
-/// Moves the first item down to where it belongs: to the bottom without asking, and then up.
+/// Moves the first item down to where it belongs: first to the bottom without comparing it, and then up.
 fn sink<T: Ord>(heap: &mut [T]) {
     let mut at = 0;
     while let Some(child) = smaller_child(heap, at) {
@@ -123,7 +123,7 @@ fn rise<T: Ord>(heap: &mut [T], mut at: usize) {
     }
 }
 
-/// The right one if they are equal.
+/// The smaller one of two children; the right one if they are equal.
 fn smaller_child<T: Ord>(heap: &[T], at: usize) -> Option<usize> {
     let (left, right) = (2 * at + 1, 2 * at + 2);
     match (heap.get(left), heap.get(right)) {

@@ -1,4 +1,4 @@
-//! A child, as the runtime sees it.
+//! The future of a child's task.
 
 use std::any::Any;
 use std::panic::resume_unwind;
@@ -16,7 +16,7 @@ use super::error::Failure;
 use super::shared::{Phase, Shared};
 
 pin_project! {
-    /// The future of a child. It reports to its group: what it fails with, panics too, and its end.
+    /// The future of a child. It reports its failure, also a panic, and its end to the group.
     pub(super) struct Child<F, E> {
         // `None` once it is ready.
         #[pin]
@@ -73,7 +73,7 @@ where
     }
 }
 
-/// A place among the children, until the drop.
+/// A place among the children of a group, until it is dropped.
 struct Member<E> {
     shared: Rc<Shared<E>>,
     place: usize,
@@ -82,7 +82,7 @@ struct Member<E> {
 impl<E> Member<E> {
     fn panicked(&self, payload: Box<dyn Any + Send>) {
         if self.shared.phase.get() == Phase::Closed {
-            // The group reports nothing any more; the runtime does.
+            // The group does not report any more, so the runtime does.
             resume_unwind(payload);
         }
         self.shared.fail(Failure::Panic(JoinError::panic(payload, current_info())));

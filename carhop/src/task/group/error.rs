@@ -3,9 +3,11 @@
 use std::fmt::{self, Display};
 use std::io;
 
+use thiserror::Error;
+
 use crate::task::{JoinError, TaskInfo};
 
-/// Why a group failed: all that went wrong, in the order in which it did. asyncio's `ExceptionGroup`.
+/// Why a group failed: all failures, in their order. asyncio's `ExceptionGroup`.
 #[derive(Debug)]
 pub struct GroupError<E> {
     pub(super) failures: Vec<Failure<E>>,
@@ -28,18 +30,18 @@ pub enum Failure<E> {
 }
 
 impl<E> GroupError<E> {
-    /// All failures, the one that ended the group first. Empty if the group was asked to end, and only
-    /// [`GroupError::blockers`] kept it from that.
+    /// All failures, in their order. The first one has ended the group. Empty if the group was asked to end without a
+    /// failure, and the error is only that there are [`GroupError::blockers`].
     pub fn failures(&self) -> &[Failure<E>] {
         &self.failures
     }
 
-    /// As [`GroupError::failures`], to keep.
+    /// As [`GroupError::failures`], by value.
     pub fn into_failures(self) -> Vec<Failure<E>> {
         self.failures
     }
 
-    /// Who had not ended at the drain deadline, and was aborted.
+    /// The children, and the body, that had not ended at the drain deadline and were aborted.
     ///
     /// ```
     /// use carhop::task::{Blocker, Builder, GroupOptions};
@@ -98,7 +100,7 @@ impl<E: Display> Display for Failure<E> {
     }
 }
 
-/// What had not ended at the drain deadline.
+/// A part of a group that had not ended at the drain deadline.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Blocker {
@@ -118,16 +120,9 @@ impl Display for Blocker {
 }
 
 /// A child has no output: it failed or was aborted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the task failed or was aborted; its group says why")]
 pub struct ChildFailed(pub(super) ());
-
-impl Display for ChildFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task failed or was aborted; its group says why")
-    }
-}
-
-impl std::error::Error for ChildFailed {}
 
 impl From<ChildFailed> for io::Error {
     fn from(failed: ChildFailed) -> Self {
@@ -136,16 +131,9 @@ impl From<ChildFailed> for io::Error {
 }
 
 /// A group takes no more children: something failed, or its scope is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the task group takes no more children: something in it failed, or its scope is over")]
 pub struct GroupClosed(pub(super) ());
-
-impl Display for GroupClosed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the task group takes no more children: something in it failed, or its scope is over")
-    }
-}
-
-impl std::error::Error for GroupClosed {}
 
 impl From<GroupClosed> for io::Error {
     fn from(closed: GroupClosed) -> Self {

@@ -7,8 +7,9 @@
 //!   └───────────────────────────────┴── body and children have ended ──▶ Closed ◀───────────┘
 //! ```
 //!
-//! `shared` is what the scope and its children have in common, `scope` the future that waits for them. A scope that is
-//! dropped closes at once, and leaves what it waited for to the group around it, if there is one.
+//! `shared` is the state that the scope and its children have in common, `scope` the future that waits for the
+//! children. A scope that is dropped closes at once; the group around it, if there is one, then waits for its children
+//! instead.
 
 mod child;
 mod error;
@@ -28,17 +29,17 @@ use super::{AbortHandle, Builder, CancelToken, JoinHandle, TaskId};
 pub use error::{Blocker, ChildFailed, Failure, GroupClosed, GroupError};
 use shared::Shared;
 
-/// Tasks that have ended before its scope returns: asyncio's `TaskGroup`.
+/// A group of tasks, all of which have ended when its scope returns: asyncio's `TaskGroup`.
 ///
-/// The scope waits for the children, and then for what they left to the kernel: when it returns, their sockets are
-/// closed. The first child that fails, with an error or a panic, ends its siblings, and so does a body that fails. All
-/// failures are reported together.
+/// The scope waits for the children, and then for the operations that they left to the kernel: when it returns, their
+/// sockets are closed. The first child that fails, with an error or a panic, ends its siblings. So does a body that
+/// fails. All failures are reported together.
 ///
 /// By default siblings are aborted, that is, dropped at their await, and so is the body. With
 /// [`GroupOptions::drain_deadline`] they are asked to end first, by [`TaskGroup::token`].
 ///
-/// When the scope's future is dropped, the children are aborted. They end with the loop's next polls, and a group around
-/// this one waits for them.
+/// When the scope's future is dropped, the children are aborted. They end with the loop's next polls, and the group
+/// around this one, if there is one, waits for them.
 ///
 /// Clones are the same group: a child may hold one to spawn siblings.
 ///
@@ -76,8 +77,8 @@ impl<E: 'static> TaskGroup<E> {
     ///
     /// # Panics
     ///
-    /// With what `body` panics, after the children have been ended as by any failure. Polling it panics outside of a
-    /// running runtime.
+    /// If `body` panics, with the same payload, after the children have been ended as by any failure. Polling it panics
+    /// outside of a running runtime.
     pub async fn scope<R, B>(body: B) -> Result<R, GroupError<E>>
     where
         B: AsyncFnOnce(&TaskGroup<E>) -> Result<R, E>,
@@ -85,8 +86,8 @@ impl<E: 'static> TaskGroup<E> {
         GroupOptions::new().scope(body).await
     }
 
-    /// Adds a task to the group. Like every task it owns what it uses; what borrows can run beside it in the body, with
-    /// `futures::join!`.
+    /// Adds a task to the group. Like every task it must be `'static`. A future that borrows can run in the body
+    /// instead, beside others with `futures::join!`.
     ///
     /// # Panics
     ///
@@ -139,7 +140,7 @@ impl<E: 'static> TaskGroup<E> {
 
 impl<E> TaskGroup<E> {
     /// The group's token. It is cancelled when something fails, and a child may observe it to finish in order.
-    /// Cancelling it asks the group to end without a failure; with a drain deadline, the group then has until that.
+    /// Cancelling it asks the group to end without a failure. With a drain deadline, the group has until that deadline.
     pub fn token(&self) -> &CancelToken {
         &self.shared.token
     }
@@ -193,14 +194,14 @@ pub struct GroupOptions {
 }
 
 impl GroupOptions {
-    /// Siblings of what fails are aborted.
+    /// When a child or the body fails, the others are aborted.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Siblings of what fails, and the body, are asked to end, by the group's token. Those that have not ended
-    /// `deadline` after the token was cancelled, by whomever, are aborted, and [`GroupError::blockers`] names them.
-    /// [`Duration::MAX`] is never.
+    /// When a child or the body fails, the others are asked to end, by the group's token. Those that have not ended
+    /// `deadline` after the token was cancelled are aborted, and [`GroupError::blockers`] names them. It does not
+    /// matter what has cancelled the token. [`Duration::MAX`] is never.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.drain = Some(deadline);
         self
@@ -228,7 +229,7 @@ impl GroupOptions {
 ///
 /// # Errors
 ///
-/// [`ChildFailed`] if there is no output. What the reason is, the group reports.
+/// [`ChildFailed`] if there is no output. The group reports why.
 ///
 /// # Panics
 ///
@@ -243,7 +244,7 @@ impl<T> GroupTask<T> {
         self.handle.abort();
     }
 
-    /// Something that can end the task and does not wait for it.
+    /// A handle that can abort the task and does not wait for it.
     pub fn abort_handle(&self) -> AbortHandle {
         self.handle.abort_handle()
     }
@@ -268,7 +269,7 @@ impl<T> Future for GroupTask<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let output = Pin::new(&mut self.handle).poll(cx);
-        // The panic of a child whose scope is gone is none that the group reports.
+        // The group does not report the panic of a child whose scope is gone, so the runtime does.
         output.map(|output| output.map_err(report_unseen).ok().flatten().ok_or(ChildFailed(())))
     }
 }

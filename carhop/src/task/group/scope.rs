@@ -39,7 +39,7 @@ where
 
     poll_fn(|cx| {
         let waker = cx.waker().clone();
-        // What happens within this poll is looked at below.
+        // What children do within this poll is looked at below, so they need not wake this.
         drop_contained(shared.waiter.take());
         if !shared.is_aborted()
             && let Some(running) = body.as_mut().as_pin_mut()
@@ -116,7 +116,7 @@ fn keep_first(first: &mut Option<Payload>, next: Option<Payload>) {
     }
 }
 
-/// However the scope ends, nobody joins it any more, and its children end.
+/// Closes the group, however the scope ends: it takes no more children, and those that are left are aborted.
 struct CloseOnDrop<'a, E>(&'a Shared<E>);
 
 impl<E> Drop for CloseOnDrop<'_, E> {

@@ -1,4 +1,4 @@
-//! What a scope and its children have in common.
+//! The state that a scope and its children share.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,9 +20,9 @@ use super::error::{Blocker, Failure, GroupClosed, GroupError};
 pub(super) enum Phase {
     /// Takes children.
     Open,
-    /// Something failed: whoever is left has been asked to end.
+    /// Something failed: the children that are left, and the body, have been asked to end.
     Ending,
-    /// Whoever is left has been aborted.
+    /// The children that are left, and the body, have been aborted.
     Aborted,
     /// The scope is over.
     Closed,
@@ -30,26 +30,26 @@ pub(super) enum Phase {
 
 pub(super) struct Shared<E> {
     pub(super) phase: Cell<Phase>,
-    /// Asks before it aborts.
+    /// There is a drain deadline: children are asked to end before they are aborted.
     drains: bool,
     pub(super) token: CancelToken,
-    /// The group around it, for the case that the scope does not wait to the end.
+    /// The group around this one, which adopts it if the scope is dropped before its children have ended.
     enclosing: Option<Rc<dyn Enclosing>>,
-    /// The scope has not waited to the end, and that group does.
+    /// That has happened, and `enclosing` has yet to be released.
     adopted: Cell<bool>,
     children: RefCell<Children>,
-    /// How many groups within it have been adopted.
+    /// How many groups it has adopted.
     guests: Cell<usize>,
     failures: RefCell<Vec<Failure<E>>>,
     blockers: RefCell<Vec<Blocker>>,
-    /// The scope.
+    /// Wakes the scope.
     pub(super) waiter: Cell<Option<Waker>>,
 }
 
 #[derive(Default)]
 struct Children {
     places: Slab<Entry>,
-    /// Counts those that ever were.
+    /// How many were spawned so far.
     spawned: u64,
 }
 
@@ -101,7 +101,7 @@ impl<E: 'static> Shared<E> {
         Ok(handle)
     }
 
-    /// What children and the body are part of.
+    /// The context of the children and the body.
     pub(super) fn context(self: &Rc<Self>) -> Context {
         Context { token: self.token.clone(), group: Some(Rc::clone(self) as Rc<dyn Enclosing>) }
     }
@@ -112,7 +112,7 @@ impl<E> Shared<E> {
         self.children.borrow().places.len()
     }
 
-    /// Neither children nor their like are left.
+    /// Neither children nor adopted groups are left.
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0 && self.guests.get() == 0
     }
@@ -124,14 +124,14 @@ impl<E> Shared<E> {
     /// Something failed.
     pub(super) fn fail(&self, failure: Failure<E>) {
         if self.phase.get() == Phase::Closed {
-            // Nobody asks for it any more.
+            // The scope does not report any more.
             return drop_contained(failure);
         }
         self.failures.borrow_mut().push(failure);
         self.end();
     }
 
-    /// Ends whoever is left: politely, if there is a drain deadline.
+    /// Ends the children that are left, and the body: asks them if there is a drain deadline, else aborts them.
     pub(super) fn end(&self) {
         if self.phase.get() != Phase::Open {
             return;
@@ -161,7 +161,7 @@ impl<E> Shared<E> {
         children.into_iter().for_each(|(_, child)| child.abort());
     }
 
-    /// The scope is over, perhaps before its time.
+    /// The scope has ended or was dropped.
     pub(super) fn close(&self) {
         if !self.is_empty() {
             self.abort();
@@ -172,11 +172,11 @@ impl<E> Shared<E> {
         }
         self.phase.set(Phase::Closed);
         drop_contained(self.waiter.take());
-        // Here, for an error may own the group.
+        // Here rather than with the group, since an error may own the group.
         drop_contained(self.take_error());
     }
 
-    /// What went wrong, if anything did.
+    /// The error of the scope, if anything went wrong.
     pub(super) fn take_error(&self) -> Option<GroupError<E>> {
         let (failures, blockers) = (self.failures.take(), self.blockers.take());
         (!failures.is_empty() || !blockers.is_empty()).then_some(GroupError { failures, blockers })
@@ -186,13 +186,14 @@ impl<E> Shared<E> {
     pub(super) fn leave(&self, place: usize) {
         self.children.borrow_mut().places.remove(place);
         let mut next = self.ended();
-        // A loop, for groups may be deep within one another.
+        // A loop rather than recursion, since groups may be nested deeply.
         while let Some(enclosing) = next {
             next = enclosing.release();
         }
     }
 
-    /// If nobody is left, wakes the scope, or returns who waits in its stead.
+    /// If neither children nor adopted groups are left, wakes the scope. If this group was adopted, returns the group
+    /// that waits instead.
     fn ended(&self) -> Option<Rc<dyn Enclosing>> {
         if !self.is_empty() {
             return None;
@@ -226,7 +227,8 @@ impl<E> Enclosing for Shared<E> {
 impl<E> Drop for Shared<E> {
     fn drop(&mut self) {
         let mut next = self.enclosing.take();
-        // If this was its last owner, the group around goes as well: here, rather than within a drop within a drop.
+        // If this was the last owner of the group around, that is dropped here, rather than by nested drops: the chain
+        // may be long.
         while let Some(enclosing) = next {
             next = enclosing.let_go();
         }

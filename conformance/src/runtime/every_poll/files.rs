@@ -8,10 +8,10 @@ use runtime_core::{resolve, under_way};
 use super::{Probe, futures, yields};
 
 futures!(
-    open: "fs::File::open",
-    read_at: "fs::File::read_at",
-    metadata: "fs::metadata",
-    stat: "fs::stat",
+    open: "fs::File::open" [Files],
+    read_at: "fs::File::read_at" [Files],
+    metadata: "fs::metadata" [Files],
+    stat: "fs::stat" [Files],
     resolve_below: "resolve::resolve",
 );
 

@@ -1,14 +1,18 @@
 //! Which public futures there are. That is read from the source: nothing is forgotten.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use syn::{ImplItem, Item, ReturnType, Signature, Type, TypeParamBound, Visibility};
+use syn::parse::{ParseStream, Parser};
+use syn::{
+    File, ImplItem, Item, Macro, ReturnType, Signature, Token, Type, TypeParamBound, Visibility, braced,
+    parenthesized,
+};
 
 use super::super::{Env, trials};
 
-trials!(there_is_a_trial_for_each_public_future);
+trials![there_is_a_trial_for_each_public_future];
 
 /// The futures that the trials are about.
 const TRIED: &[super::Futures] = &[
@@ -26,9 +30,14 @@ const TRIED: &[super::Futures] = &[
 
 fn there_is_a_trial_for_each_public_future(_: &Env) {
     let tried: BTreeSet<String> = TRIED.iter().copied().flatten().copied().map(str::to_owned).collect();
+    let mut sources = Vec::new();
+    for folder in ["../carhop/src", "../runtime-core/src"] {
+        read_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut sources);
+    }
+    let macros = sources.iter().flat_map(|(_, file)| macros_of_methods(&file.items)).collect();
     let mut public = BTreeSet::new();
-    for source in ["../carhop/src", "../runtime-core/src"] {
-        find_in_folder(&Path::new(env!("CARGO_MANIFEST_DIR")).join(source), &mut public);
+    for (module, file) in &sources {
+        find_in_items(module, &file.items, &macros, &mut public);
     }
     let untried: Vec<_> = public.difference(&tried).collect();
     assert!(untried.is_empty(), "these futures are not dropped after each of their polls: {untried:#?}");
@@ -36,22 +45,51 @@ fn there_is_a_trial_for_each_public_future(_: &Env) {
     assert!(unknown.is_empty(), "there are no such futures: {unknown:#?}");
 }
 
-fn find_in_folder(folder: &Path, found: &mut BTreeSet<String>) {
+/// Reads all files below `folder`, with the names of their modules.
+fn read_folder(folder: &Path, sources: &mut Vec<(String, File)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            find_in_folder(&path, found);
+            read_folder(&path, sources);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let file = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
-            let own = path.file_stem().filter(|&stem| stem != "mod").or(folder.file_name());
-            find_in_items(own.unwrap().to_str().unwrap(), &file.items, found);
+            let module = path.file_stem().filter(|&stem| stem != "mod").or(folder.file_name());
+            sources.push((module.unwrap().to_str().unwrap().to_owned(), file));
         }
     }
 }
 
+/// What macros that stand in an `impl` write there, by their names.
+type Macros = BTreeMap<String, Vec<ImplItem>>;
+
+/// The macros among `items` that take nothing and are methods.
+fn macros_of_methods(items: &[Item]) -> impl Iterator<Item = (String, Vec<ImplItem>)> {
+    items.iter().filter_map(|item| match item {
+        Item::Macro(item) => Some((item.ident.as_ref()?.to_string(), methods(&item.mac)?)),
+        _ => None,
+    })
+}
+
+fn methods(definition: &Macro) -> Option<Vec<ImplItem>> {
+    let rule = |input: ParseStream<'_>| {
+        let (nothing, body);
+        parenthesized!(nothing in input);
+        nothing.parse::<syn::parse::Nothing>()?;
+        input.parse::<Token![=>]>()?;
+        braced!(body in input);
+        input.parse::<Token![;]>()?;
+        let mut methods = Vec::new();
+        while !body.is_empty() {
+            methods.push(body.parse()?);
+        }
+        Ok(methods)
+    };
+    rule.parse2(definition.tokens.clone()).ok()
+}
+
 /// What is public in `module`: functions and methods that are async, return `impl Future` or poll, and types that are
 /// futures or streams.
-fn find_in_items(module: &str, items: &[Item], found: &mut BTreeSet<String>) {
+fn find_in_items(module: &str, items: &[Item], macros: &Macros, found: &mut BTreeSet<String>) {
     let is_public_type = |name: &str| {
         items.iter().any(|item| match item {
             Item::Struct(item) => is_public(&item.vis) && item.ident == name,
@@ -73,7 +111,11 @@ fn find_in_items(module: &str, items: &[Item], found: &mut BTreeSet<String>) {
                     }
                     continue;
                 }
-                for method in &item.items {
+                let methods = item.items.iter().flat_map(|item| match item {
+                    ImplItem::Macro(item) => &macros[&item.mac.path.require_ident().unwrap().to_string()],
+                    item => std::slice::from_ref(item),
+                });
+                for method in methods {
                     if let ImplItem::Fn(method) = method
                         && is_public(&method.vis)
                         && is_future(&method.sig)

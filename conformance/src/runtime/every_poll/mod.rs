@@ -1,32 +1,29 @@
 //! Every public future, dropped after each of its polls: `probe.rs` does that, `list.rs` says what every future is, and
 //! the other modules make a world for each, and look at it afterwards.
 
-pub(super) mod channels;
-pub(super) mod chunks;
-pub(super) mod files;
-pub(super) mod groups;
 mod list;
-pub(super) mod meetings;
-pub(super) mod net;
 mod probe;
-pub(super) mod sockets;
-pub(super) mod sync;
-pub(super) mod tasks;
-pub(super) mod time;
 
-use super::Trials;
+use super::Env;
+use crate::registry::{Trial, modules};
 use probe::{Probe, drop_after_each_poll};
 
-pub(super) const TRIALS: Trials = list::TRIALS;
+modules![sync, meetings, channels, tasks, groups, time, net, sockets, chunks, files];
+
+pub(super) const TRIALS: &[Trial<Env>] = list::TRIALS;
 
 /// Public futures that a trial is about, as `list.rs` names them.
 type Futures = &'static [&'static str];
 
-/// Names async functions as trials that drop a future after each of its polls, and says which futures those are.
+/// Names async functions as trials that drop a future after each of its polls, and says which futures those are; and
+/// behind that in brackets what only a kernel has, where they need that.
 macro_rules! futures {
-    ($($trial:ident: $($name:literal)+),+ $(,)?) => {
-        pub(in crate::runtime) const TRIALS: super::Trials =
-            &[$((stringify!($trial), |env| super::drop_after_each_poll(env, $trial))),+];
+    ($($trial:ident: $($name:literal)+ $([$needs:ident])?),+ $(,)?) => {
+        pub(super) const TRIALS: &[$crate::registry::Trial<super::Env>] = &[$($crate::registry::Trial {
+            name: stringify!($trial),
+            body: |env| super::drop_after_each_poll(env, $trial),
+            needs: $crate::registry::needs!($($needs)?),
+        }),+];
         pub(super) const FUTURES: super::Futures = &[$($($name),+),+];
     };
 }

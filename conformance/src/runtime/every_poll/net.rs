@@ -13,7 +13,6 @@ use carhop::sync::Mutex;
 use carhop::task::spawn_blocking;
 use carhop::time::timeout;
 use runtime_core::{socket, under_way};
-use socket2::{Domain, Socket, Type};
 
 use super::super::support::{listener, short_of_room};
 use super::{Probe, futures, yields};
@@ -27,8 +26,8 @@ futures!(
     connect_without_an_answer: "stream::TcpStream::connect",
     connect_below: "connect::connect",
     look_up: "addr::lookup_host",
-    receive_a_signal: "signal::Signal::recv",
-    receive_ctrl_c: "signal::ctrl_c",
+    receive_a_signal: "signal::Signal::recv" [Signals],
+    receive_ctrl_c: "signal::ctrl_c" [Signals],
 );
 
 async fn bind(probe: &Probe) {
@@ -105,14 +104,13 @@ async fn connect_below(probe: &Probe) {
 async fn connect_without_an_answer(probe: &Probe) {
     let (_listener, full) = short_of_room();
     // Some find room, and no other.
-    let _fillers = [(); 4].map(|()| {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        socket.set_nonblocking(true).unwrap();
-        assert!(socket.connect(&full.into()).is_err());
-        socket
-    });
+    let mut fillers = [(); 4].map(|()| Box::pin(TcpStream::connect(full)));
+    for filler in &mut fillers {
+        assert!(::futures::poll!(filler).is_pending());
+    }
     let connected = probe.drive_a_loan(timeout(Duration::from_millis(1), TcpStream::connect(full))).await;
     assert!(connected.is_none_or(|connected| connected.is_err()));
+    drop(fillers);
     // While the listener is there, for its end would be an answer.
     while !under_way().operations.is_empty() {
         yields(1).await;

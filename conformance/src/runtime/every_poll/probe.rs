@@ -32,7 +32,8 @@ pub(super) fn drop_after_each_poll(env: &Env, scenario: impl AsyncFn(&Probe)) {
                 let mut polls = 0;
                 loop {
                     let plan = Plan { holder, drops, waker, polls };
-                    let is_ready = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(plan, &scenario))));
+                    let is_ready =
+                        catch_unwind(AssertUnwindSafe(|| runtime.block_on(run(env, plan, &scenario))));
                     let is_ready = is_ready.unwrap_or_else(|payload| {
                         eprintln!("\nthis went wrong with {plan:?}");
                         resume_unwind(payload)
@@ -103,9 +104,9 @@ fn open_descriptors() -> Vec<machine::Descriptor> {
 }
 
 /// Whether the future was ready within the polls that were planned.
-async fn run(plan: Plan, scenario: &impl AsyncFn(&Probe)) -> bool {
+async fn run(env: &Env, plan: Plan, scenario: &impl AsyncFn(&Probe)) -> bool {
     let before = open_descriptors();
-    let probe = Probe { plan, flags: Rc::default(), is_ready: Cell::new(None) };
+    let probe = Probe { env: *env, plan, flags: Rc::default(), is_ready: Cell::new(None) };
     let scenario = async {
         // From here on the timer of this timeout is set.
         yield_now().await;
@@ -123,12 +124,17 @@ async fn run(plan: Plan, scenario: &impl AsyncFn(&Probe)) -> bool {
 
 /// Drives the future under test, as planned.
 pub(super) struct Probe {
+    env: Env,
     plan: Plan,
     flags: Rc<RefCell<Vec<Arc<Flag>>>>,
     is_ready: Cell<Option<bool>>,
 }
 
 impl Probe {
+    pub(super) fn env(&self) -> &Env {
+        &self.env
+    }
+
     /// Polls `future` as often as planned and drops it, or returns its output. What it has left its wakers with has
     /// forgotten them then.
     pub(super) async fn drive<F>(&self, future: F) -> Option<F::Output>

@@ -8,11 +8,10 @@ use std::sync::LazyLock;
 use carhop::net::{OwnedReadHalf, OwnedWriteHalf, TcpStream};
 use carhop::sync::Mutex;
 use carhop::{spawn, yield_now};
-use socket2::SockRef;
 
 use crate::pattern::Pattern;
 
-use super::super::support::{pair, read_to_end};
+use super::super::support::{limit_send_buffer, pair, read_to_end};
 use super::{Probe, futures, yields};
 
 futures!(
@@ -211,7 +210,7 @@ pub(super) async fn writing<S: 'static>(
     /// Made once, for there are many worlds.
     static BYTES: LazyLock<Vec<u8>> = LazyLock::new(|| Pattern::default().take(200_000));
     let (mut near, mut far) = pair().await;
-    SockRef::from(&near).set_send_buffer_size(1 << 16).unwrap();
+    limit_send_buffer(probe.env(), &near, 1 << 16);
     let mut full = 0;
     while let std::task::Poll::Ready(count) = ::futures::poll!(Box::pin(near.write(&[0; 1 << 14]))) {
         full += count.unwrap();

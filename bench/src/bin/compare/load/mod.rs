@@ -161,6 +161,24 @@ impl<'a> Load<'a> {
         Ok(result)
     }
 
+    /// Sends so many requests, as answers bring them, and waits until all are answered.
+    pub fn exchange(&mut self, requests: u64) -> Result<(), Failure> {
+        let mut left = requests;
+        for index in 0..self.connections.len() {
+            let first = left.min(self.plan.scenario.pipeline as u64);
+            left -= first;
+            self.request(index, first as usize, self.now_ns())?;
+        }
+        while self.waiting > 0 {
+            self.turn(None, |_, _| {
+                let goes_on = left > 0;
+                left -= u64::from(goes_on);
+                goes_on
+            })?;
+        }
+        Ok(())
+    }
+
     /// With `verify`: ends each client's direction, and waits until the server has ended its own. An error if
     /// anything comes before that. A server that does not end it within a while has sent nothing more.
     pub fn finish(mut self) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use bench::program::markdown::{self, list};
 
-use super::table::{COLUMNS, cells, notes};
+use super::table::{cells, columns, notes};
 use crate::record::{Comparison, ScenarioRecord, Settings};
 use crate::servers::Kind;
 
@@ -29,11 +29,11 @@ fn about(comparison: &Comparison) -> Vec<String> {
 
 fn table(scenario: &ScenarioRecord, settings: &Settings) -> String {
     let rows = scenario.servers.iter().map(|server| {
-        let mut cells = Vec::from(cells(server, settings));
+        let mut cells = cells(server, settings);
         if server.contender.kind == Kind::Ours {
             cells[0] = format!("**{}**", cells[0]);
         }
         cells
     });
-    markdown::table(&COLUMNS, rows)
+    markdown::table(&columns(settings), rows)
 }

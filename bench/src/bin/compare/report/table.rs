@@ -10,15 +10,20 @@ use crate::record::{Comparison, ScenarioRecord, ServerRecord, Settings, Summary}
 use crate::servers::Kind;
 
 /// After the name of the server there are numbers.
-pub const COLUMNS: [&str; 12] = [
-    "server", "req/s", "of best", "±", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
-    "resident",
-];
+pub fn columns(settings: &Settings) -> Vec<&'static str> {
+    let mut columns = vec![
+        "server", "req/s", "of best", "±", "p50 µs", "p90", "p99", "p99.9", "max", "CPU µs", "syscalls",
+        "resident",
+    ];
+    columns.extend(settings.instructions.then_some("instructions"));
+    columns
+}
 
 /// Prints both.
 pub fn table(comparison: &Comparison) {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["scenario"].iter().chain(&COLUMNS));
+    let columns = columns(&comparison.settings);
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["scenario"].iter().chain(&columns));
     for scenario in &comparison.scenarios {
         // A row for each scenario, with a line for each server in its cells, and some space between the kinds.
         let kinds = scenario.servers.chunk_by(|one, next| one.contender.kind == next.contender.kind);
@@ -26,12 +31,12 @@ pub fn table(comparison: &Comparison) {
             .map(|servers| servers.iter().map(|server| cells(server, &comparison.settings)).collect())
             .collect();
         let column = |index: usize| {
-            let lines = |cells: &Vec<[String; COLUMNS.len()]>| {
+            let lines = |cells: &Vec<Vec<String>>| {
                 cells.iter().map(|cells| cells[index].as_str()).collect::<Vec<_>>().join("\n")
             };
             kinds.iter().map(lines).collect::<Vec<_>>().join("\n\n")
         };
-        table.add_row(iter::once(scenario.name.clone()).chain((0..COLUMNS.len()).map(column)));
+        table.add_row(iter::once(scenario.name.clone()).chain((0..columns.len()).map(column)));
     }
     // The first two have names.
     for column in table.column_iter_mut().skip(2) {
@@ -42,19 +47,19 @@ pub fn table(comparison: &Comparison) {
 }
 
 /// A server's line.
-pub fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len()] {
+pub fn cells(server: &ServerRecord, settings: &Settings) -> Vec<String> {
     let dash = || "-".to_owned();
     let version = server.contender.version.as_ref().map(|version| format!(" {version}"));
     let name = format!("{}{}", server.contender.name, version.unwrap_or_default());
     let Some(summary) = &server.summary else {
-        let mut cells = [(); COLUMNS.len()].map(|()| dash());
+        let mut cells = vec![dash(); columns(settings).len()];
         cells[0] = name;
         cells[1] = if server.failure.is_some() { "failed".to_owned() } else { dash() };
         return cells;
     };
     let Summary { requests_per_second, standing, p50_us, p90_us, p99_us, p999_us, max_us, .. } = summary;
     let incomplete = if server.rounds.len() < settings.rounds as usize { " (!)" } else { "" };
-    [
+    let mut cells = vec![
         format!("{name}{incomplete}"),
         grouped(*requests_per_second),
         format!("{:.2}", standing.ratio),
@@ -67,12 +72,18 @@ pub fn cells(server: &ServerRecord, settings: &Settings) -> [String; COLUMNS.len
         summary.cpu_us_per_request.map_or_else(dash, digits),
         summary.syscalls_per_request.map_or_else(dash, |calls| format!("{calls:.2}")),
         summary.resident_bytes.map_or_else(dash, size),
-    ]
+    ];
+    let instructions = || summary.instructions_per_request.map_or_else(dash, grouped);
+    cells.extend(settings.instructions.then(instructions));
+    cells
 }
 
 /// What the columns are.
 const MEDIANS: &str = "of the best, within each round, and the standard error of that; all else are medians of the rounds \
                        (max: of all); CPU and syscalls are for each request";
+
+const INSTRUCTIONS: &str =
+    "instructions: what the server executes for each request itself, without the kernel's";
 
 /// What the figures do not say themselves.
 pub fn notes(comparison: &Comparison) -> Vec<String> {
@@ -80,6 +91,9 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
         None => format!("req/s {MEDIANS}"),
         Some(rate) => format!("at {rate} requests/s, latency from when each was due; p99 {MEDIANS}"),
     }];
+    if comparison.settings.instructions {
+        notes.push(INSTRUCTIONS.to_owned());
+    }
     notes.extend(kinds(comparison));
     for scenario in &comparison.scenarios {
         for server in &scenario.servers {
@@ -90,12 +104,16 @@ pub fn notes(comparison: &Comparison) -> Vec<String> {
         }
     }
     // The same reason for all is one line.
-    let mut uncounted: Vec<&str> = Vec::new();
+    let mut uncounted: Vec<String> = Vec::new();
     for server in comparison.scenarios.iter().flat_map(|scenario| &scenario.servers) {
-        let note = server.syscalls.as_ref().and_then(|syscalls| syscalls.note.as_deref());
-        uncounted.extend(note.filter(|note| !uncounted.contains(note)));
+        let syscalls = server.syscalls.as_ref().and_then(|syscalls| syscalls.note.as_ref());
+        let instructions = server.instructions.as_ref().and_then(|instructions| instructions.note.as_ref());
+        let syscalls = syscalls.map(|note| format!("syscalls are not counted: {note}"));
+        let instructions = instructions.map(|note| format!("instructions are not counted: {note}"));
+        let lines = syscalls.into_iter().chain(instructions);
+        uncounted.extend(lines.filter(|line| !uncounted.contains(line)).collect::<Vec<_>>());
     }
-    notes.extend(uncounted.iter().map(|note| format!("syscalls are not counted: {note}")));
+    notes.extend(uncounted);
     notes.extend(
         comparison.skipped.iter().map(|skipped| format!("{} is skipped: {}", skipped.name, skipped.reason)),
     );

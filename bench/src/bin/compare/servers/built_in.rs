@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{self, Command, ExitCode, Stdio};
 
 use bench::program::{self, complain};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -92,9 +92,20 @@ impl BuiltIn {
     /// The command that is this server, in a process of its own.
     pub fn command(name: &str, port: u16) -> Command {
         // Whatever became of the file since: this is the program that runs.
-        let mut itself = Command::new("/proc/self/exe");
-        itself.arg("serve").arg(name).arg(port.to_string());
-        itself
+        Self::serving(Command::new("/proc/self/exe"), name, port)
+    }
+
+    /// The same, run by `tool`.
+    pub fn command_under(mut tool: Command, name: &str, port: u16) -> Command {
+        // For the tool, `self` would be the tool.
+        tool.arg(format!("/proc/{}/exe", process::id()));
+        Self::serving(tool, name, port)
+    }
+
+    fn serving(mut program: Command, name: &str, port: u16) -> Command {
+        // It would say that it listens, and that is mostly no news.
+        program.arg("serve").arg(name).arg(port.to_string()).stdout(Stdio::null());
+        program
     }
 
     /// Serves until it is killed, or says why it cannot.

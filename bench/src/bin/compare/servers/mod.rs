@@ -7,6 +7,8 @@ mod peers;
 mod process;
 pub mod usage;
 
+use std::process::{Command, Stdio};
+
 use serde::Serialize;
 
 use crate::options::Named;
@@ -23,6 +25,16 @@ pub struct Contender {
     pub command: Option<String>,
     /// The version of its package, as far as it is known.
     pub version: Option<String>,
+}
+
+impl Contender {
+    /// What starts it on `port`.
+    pub fn command_for(&self, port: u16) -> Command {
+        let Some(line) = &self.command else { return BuiltIn::command(&self.name, port) };
+        let mut shell = Command::new("/bin/sh");
+        shell.arg("-c").arg(line.replace("{port}", &port.to_string())).stdout(Stdio::piped());
+        shell
+    }
 }
 
 /// A server that does not, and why.

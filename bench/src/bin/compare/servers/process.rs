@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use bench::program::{Failure, Interrupt};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::{BuiltIn, Contender};
 use crate::environment::pinned_to;
 use crate::load::connect;
 
@@ -28,27 +27,15 @@ pub struct Process {
 const STEP: Duration = Duration::from_millis(5);
 
 impl Process {
-    /// Starts a server on a free port, and waits until it lets clients in.
+    /// Starts a server on a free port, by the command for it, and waits until it lets clients in.
     pub fn start(
-        contender: &Contender,
+        command: impl FnOnce(u16) -> Command,
         core: Option<usize>,
         patience: Duration,
         interrupt: &Interrupt,
     ) -> Result<Self, Failure> {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let mut command = match &contender.command {
-            Some(line) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.arg("-c").arg(line.replace("{port}", &port.to_string())).stdout(Stdio::piped());
-                shell
-            }
-            None => {
-                let mut itself = BuiltIn::command(&contender.name, port);
-                // It would say that it listens, and that is no news.
-                itself.stdout(Stdio::null());
-                itself
-            }
-        };
+        let mut command = command(port);
         // A group of its own: ctrl-C does not reach it, and it can be stopped as a whole.
         command.process_group(0).stdin(Stdio::null()).stderr(Stdio::piped());
         let child = pinned_to(core, || command.spawn());
@@ -104,6 +91,25 @@ impl Process {
         }
     }
 
+    /// Ends it, and returns the last that it said. It has `patience` to end in good order.
+    pub fn end(mut self, patience: Duration) -> String {
+        self.stop(patience);
+        self.said.wait_for_the_end();
+        self.said.to_string()
+    }
+
+    fn stop(&mut self, grace: Duration) {
+        let group = Pid::from_child(&self.child);
+        // An error says that there is nobody left.
+        let _ = kill_process_group(group, Signal::TERM);
+        let deadline = Instant::now() + grace;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(STEP);
+        }
+        let _ = kill_process_group(group, Signal::KILL);
+        let _ = self.child.wait();
+    }
+
     fn ended(&self, status: ExitStatus, when: &str) -> String {
         self.said.wait_for_the_end();
         format!("the server ended ({status}): {when}{}", self.said)
@@ -113,15 +119,7 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         const GRACE: Duration = Duration::from_millis(500);
-        let group = Pid::from_child(&self.child);
-        // An error says that there is nobody left.
-        let _ = kill_process_group(group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(STEP);
-        }
-        let _ = kill_process_group(group, Signal::KILL);
-        let _ = self.child.wait();
+        self.stop(GRACE);
     }
 }
 
