@@ -21,15 +21,15 @@ use super::support::{Count, OnDrop, pair, panic_quietly, promptly};
 use super::{Env, trials};
 use crate::machine;
 
-trials!(
-    reports_that_cannot_be_written,
-    reports_without_a_stderr,
-    a_kernel_that_refuses_everything_at_the_end,
+trials![
+    reports_that_cannot_be_written: Exec,
+    reports_without_a_stderr: Exec,
+    a_kernel_that_refuses_everything_at_the_end: Exec,
     receive_buffers_that_cannot_be,
-    receive_buffers_beyond_a_limit_of_memory,
-    a_panic_of_a_runtime_that_is_gone,
-    descriptors_lent_by_sockets_whose_runtime_ends,
-);
+    receive_buffers_beyond_a_limit_of_memory: Exec,
+    a_panic_of_a_runtime_that_is_gone: Exec,
+    descriptors_lent_by_sockets_whose_runtime_ends: Descriptors,
+];
 
 /// Set in the process that a trial has of its own.
 const ALONE: &str = "CARHOP_TRIAL_ALONE";

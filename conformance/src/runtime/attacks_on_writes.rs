@@ -13,7 +13,7 @@ use socket2::SockRef;
 use super::support::{join_all, pair, read_to_end};
 use super::{Env, trials};
 
-trials!(arrive_once, arrive_once_though_the_kernel_refuses);
+trials![arrive_once: Descriptors, arrive_once_though_the_kernel_refuses: Exec];
 
 /// A small generator of numbers.
 struct Random(u64);
