@@ -64,14 +64,14 @@ impl Builder {
     }
 
     /// Asks for a backend. [`Backend::Auto`], the default, leaves the choice to the environment variable
-    /// `CARHOP_BACKEND` (`auto`, `epoll` or `uring`) and then to the machine.
+    /// `CARHOP_BACKEND` (`auto`, `epoll`, `uring` or `sim`) and then to the machine.
     pub fn backend(mut self, backend: Backend) -> Self {
         self.backend = backend;
         self
     }
 
-    /// How many receive buffers all sockets share, and the size of each in bytes. An idle connection holds
-    /// none; the memory is allocated with the first receive.
+    /// How many receive buffers all sockets share, and the size of each in bytes. An idle connection holds none. The memory
+    /// is asked for when the runtime is made; the kernel provides a page of it when it is used first.
     pub fn receive_buffers(mut self, count: u16, bytes_each: usize) -> Self {
         (self.config.pool_chunks, self.config.chunk_len) = (count, bytes_each);
         self

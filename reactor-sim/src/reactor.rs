@@ -24,9 +24,12 @@ const MOST_THREADS: usize = 64;
 
 /// A node of a [`Network`].
 ///
-/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them
-/// wait, and else returns early: the others have something to do first. A turn that does not wait never moves the
-/// clock.
+/// A turn that waits moves the clock to what it waits for. In a network of several nodes it does so when all of them wait, and
+/// else returns early: the others have something to do first. A turn that does not wait never moves the clock.
+///
+/// So what a node computes takes no time. Only one that looks at the clock thousands of times while it stands still has each
+/// further look take a microsecond: a loop that is busy until some time comes ends, and so does one whose tasks are always
+/// ready while a timer is to fire.
 pub struct SimReactor {
     pub(crate) network: Network,
     pub(crate) node: NodeId,

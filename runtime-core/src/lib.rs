@@ -3,7 +3,8 @@
 //! This crate names no backend. `reactor-epoll`, `reactor-uring` and `reactor-sim` implement [`Reactor`]; the `carhop`
 //! crate chooses one and is what programs depend on.
 //!
-//! Files use only what stands further up in this list.
+//! Files use only their own group in this list and those above it, and never in a circle: only the files of a folder
+//! may use what its `mod.rs` declares.
 
 // What the loop and a reactor know of each other.
 mod contract;

@@ -1,5 +1,7 @@
 //! What was measured with what, and when.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -25,6 +27,13 @@ impl Versions {
 impl Default for Versions {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl fmt::Display for Versions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let optimized = if self.optimized { "" } else { ", without optimisation: these figures say nothing" };
+        write!(f, "built by {}{optimized}", self.rustc)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod broken;
 mod failures;
+mod instructions;
 mod reports;
 mod support;
 
@@ -13,6 +14,7 @@ use std::{env, fs, thread};
 
 use carhop::Backend;
 use failures::*;
+use instructions::*;
 use libtest_mimic::{Arguments, Trial};
 use reports::*;
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
         files_that_cannot_be_written_are_noticed_first,
         system_calls_are_a_dash_without_tools,
         strace_counts_where_perf_is_missing,
+        instructions_of_what_is_built_in_are_counted,
+        instructions_are_a_dash_without_valgrind,
+        instructions_are_those_of_fifty_clients_unless_told,
         the_unprivileged_stay_in_the_network,
         without_io_uring_epoll_is_measured,
         ctrl_c_stops_the_servers_and_prints_what_there_is,

@@ -121,9 +121,9 @@ pub(super) fn sent<S: Sender>(
     let is_awaited = matches!(outgoing.state, State::Staged(_));
     outgoing.state = State::Idle;
     if is_awaited {
-        let left = count.map(|count| Box::from(data.get(count..).unwrap_or_default()));
+        let left: Result<Box<[u8]>, _> = count.map(|count| Box::from(data.get(count..).unwrap_or_default()));
         // Should this fail, the next attempt will say why.
-        if left.as_ref().is_ok_and(|rest: &Box<[u8]>| !rest.is_empty())
+        if left.as_ref().is_ok_and(|rest| !rest.is_empty())
             && let Ok(token) = sender.await_room()
         {
             outgoing.state = State::Full(token);

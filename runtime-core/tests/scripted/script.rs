@@ -234,7 +234,7 @@ impl Script {
     pub fn run_job(&self) {
         let token = self.token("blocking work");
         let Some(Op::Call(call)) = self.take(token) else { panic!("it is no call") };
-        let Call::Run(job) = *call else { panic!("it is no closure") };
+        let Call::Run(job) = call else { panic!("it is no closure") };
         job.run(&|| ());
         self.report(Completion::last(token, Ok(Outcome::Done)));
     }

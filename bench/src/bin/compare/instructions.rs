@@ -8,7 +8,7 @@ use bench::program::{Failure, callgrind};
 use serde::Serialize;
 
 use crate::load::{Load, Plan};
-use crate::servers::{BuiltIn, Contender, Process};
+use crate::servers::{BuiltIn, Process};
 
 /// Instructions for each request, or why they are not known.
 #[derive(Serialize)]
@@ -17,43 +17,33 @@ pub struct Instructions {
     pub note: Option<String>,
 }
 
-/// Counts what `contender` takes on `core`. Only those that are built in can be counted: another may be a script.
-pub fn count(contender: &Contender, core: Option<usize>, plan: &Plan<'_>) -> Result<Instructions, Failure> {
+/// Counts what the built-in server `name` takes on `core`.
+pub fn count(name: &str, core: Option<usize>, plan: &Plan<'_>) -> Result<Instructions, Failure> {
     let unknown = |note| Instructions { per_request: None, note: Some(note) };
-    if contender.command.is_some() {
-        return Ok(Instructions { per_request: None, note: None });
-    }
     if let Some(why) = callgrind::missing() {
         return Ok(unknown(why));
     }
-    match per_request(contender, core, plan) {
+    match per_request(name, core, plan) {
         Ok(instructions) => Ok(Instructions { per_request: Some(instructions), note: None }),
-        Err(Failure::Because(why)) => Ok(unknown(format!("{} under valgrind: {why}", contender.name))),
+        Err(Failure::Because(why)) => Ok(unknown(format!("{name} under valgrind: {why}"))),
         Err(Failure::Interrupted) => Err(Failure::Interrupted),
     }
 }
 
-fn per_request(contender: &Contender, core: Option<usize>, plan: &Plan<'_>) -> Result<f64, Failure> {
+fn per_request(name: &str, core: Option<usize>, plan: &Plan<'_>) -> Result<f64, Failure> {
     const ENOUGH: u64 = 10_000;
     const FOR_EACH_CONNECTION: u64 = 10;
     let requests = ENOUGH.max(FOR_EACH_CONNECTION * plan.scenario.connections as u64);
-    let (once, twice) =
-        (process(contender, core, plan, requests)?, process(contender, core, plan, 2 * requests)?);
+    let (once, twice) = (process(name, core, plan, requests)?, process(name, core, plan, 2 * requests)?);
     Ok((twice as f64 - once as f64) / requests as f64)
 }
 
 /// Of a whole process, which answers so many requests.
-fn process(
-    contender: &Contender,
-    core: Option<usize>,
-    plan: &Plan<'_>,
-    requests: u64,
-) -> Result<u64, Failure> {
-    let command = |port| BuiltIn::command_under(callgrind::command(), &contender.name, port);
+fn process(name: &str, core: Option<usize>, plan: &Plan<'_>, requests: u64) -> Result<u64, Failure> {
+    let command = |port| BuiltIn::command_under(callgrind::command(), name, port);
     let mut process = Process::start(command, core, plan.patience, plan.interrupt)?;
-    let load =
-        Load::connect(process.port(), plan).and_then(|mut load| load.exchange(requests).map(|()| load));
-    let load = load.map_err(|failure| process.explain(failure))?;
+    let mut load = Load::connect(process.port(), plan).map_err(|failure| process.explain(failure))?;
+    load.exchange(requests).map_err(|failure| process.explain(failure))?;
     let said = process.end(plan.patience);
     // Only now: the server does not see its clients leave.
     drop(load);

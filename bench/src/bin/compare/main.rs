@@ -34,7 +34,7 @@ mod syscalls;
 
 use std::process::ExitCode;
 
-use bench::program::{Failure, Interrupt, complain, say};
+use bench::program::{self, Failure, Interrupt, complain, say};
 use clap::Parser;
 
 use environment::Environment;
@@ -63,7 +63,7 @@ fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen()?;
     let scenarios = options.scenarios();
     let (contenders, skipped) = servers::choose(&options.server, &options.only, options.spin)
-        .unwrap_or_else(|mistake| Options::mistake(&mistake));
+        .unwrap_or_else(|mistake| program::mistake::<Options>(mistake));
     for skipped in &skipped {
         complain(format_args!("{} is skipped: {}", skipped.name, skipped.reason));
     }

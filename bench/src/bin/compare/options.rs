@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use bench::program::{Files, mistake};
+use clap::Parser;
 
 use crate::scenario::{Pace, Scenario, Wanted};
 use crate::servers::{self, BuiltIn};
@@ -65,13 +65,8 @@ pub struct Options {
     #[arg(long)]
     pub instructions: bool,
 
-    /// Writes everything that was measured, round by round.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Writes the table as Markdown, with what one has to know of the machine and of how it was measured.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 
     /// Draws latency and throughput of each scenario.
     #[arg(long, value_name = "DIR")]
@@ -146,7 +141,7 @@ impl Options {
             }
         }
         if self.rate.is_some() && scenarios.iter().any(|scenario| scenario.pipeline > 1) {
-            Self::mistake("--rate sends what is due: there is no pipeline in its scenarios");
+            mistake::<Self>("--rate sends what is due: there is no pipeline in its scenarios");
         }
         scenarios
     }
@@ -174,11 +169,6 @@ impl Options {
 
     pub fn rounds(&self) -> u32 {
         self.rounds.map_or(if self.quick { 8 } else { 16 }, NonZeroU32::get)
-    }
-
-    /// Ends the program as clap does after a mistake on the command line.
-    pub fn mistake(what: &str) -> ! {
-        Self::command().error(ErrorKind::ValueValidation, what).exit()
     }
 }
 

@@ -92,7 +92,10 @@ impl<'a> Rounds<'a> {
         })?;
         if self.options.instructions {
             self.each(record, "instructions", |server| {
-                server.instructions = Some(instructions::count(&server.contender, core, plan)?);
+                // A given one may be a script, and valgrind would count what runs it.
+                if server.contender.command.is_none() {
+                    server.instructions = Some(instructions::count(&server.contender.name, core, plan)?);
+                }
                 Ok(())
             })?;
         }

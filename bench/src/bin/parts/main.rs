@@ -23,7 +23,7 @@ mod runtimes;
 
 use std::process::ExitCode;
 
-use bench::program::{Failure, Interrupt, Output, complain, say, warn_if_slow};
+use bench::program::{self, Failure, Interrupt, complain, say, warn_if_slow};
 use clap::Parser;
 
 use options::Options;
@@ -45,7 +45,8 @@ fn main() -> ExitCode {
 fn compare(options: &Options) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen()?;
     let parts = options.parts();
-    let runtimes = Runtimes::choose(&options.only).unwrap_or_else(|mistake| Options::mistake(&mistake));
+    let runtimes =
+        Runtimes::choose(&options.only).unwrap_or_else(|mistake| program::mistake::<Options>(mistake));
     for skipped in &runtimes.skipped {
         complain(format_args!("{} is skipped: {}", skipped.name, skipped.reason));
     }
@@ -53,8 +54,7 @@ fn compare(options: &Options) -> Result<ExitCode, Failure> {
         return Err(Failure::Because("there is no runtime to measure".to_owned()));
     }
     // Before anything takes time.
-    let json = Output::create(options.json.as_deref())?;
-    let markdown = Output::create(options.markdown.as_deref())?;
+    let files = options.files.create()?;
     warn_if_slow();
 
     let mut record = Record::new(options, runtimes);
@@ -66,11 +66,6 @@ fn compare(options: &Options) -> Result<ExitCode, Failure> {
         Err(failure) => return Err(failure),
         Ok(()) => {}
     }
-    if let Some(output) = json {
-        output.write_json(&record)?;
-    }
-    if let Some(output) = markdown {
-        output.write(&report::markdown(&record))?;
-    }
+    files.write(&record, report::markdown)?;
     Ok(if result.is_err() { ExitCode::from(130) } else { ExitCode::SUCCESS })
 }

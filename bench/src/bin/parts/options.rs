@@ -1,12 +1,11 @@
 //! The command line.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::parts::{self, Part, Size};
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use bench::program::{Files, mistake};
+use clap::Parser;
 
 /// Compares the parts of runtimes: carhop's on each backend, and others.
 ///
@@ -29,13 +28,8 @@ pub struct Options {
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
 
-    /// Writes everything that was measured, round by round.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-
-    /// Writes the table as Markdown, with what one has to know of the machine and of how it was measured.
-    #[arg(long, value_name = "FILE")]
-    pub markdown: Option<PathBuf>,
+    #[command(flatten)]
+    pub files: Files,
 
     /// Lists parts and runtimes.
     #[arg(long)]
@@ -55,7 +49,7 @@ impl Options {
         if let Some(unknown) =
             self.parts.iter().find(|it| !parts::all().any(|part| part.name.contains(&***it)))
         {
-            Self::mistake(&format!("no part has `{unknown}` in its name (see --list)"));
+            mistake::<Self>(format_args!("no part has `{unknown}` in its name (see --list)"));
         }
         parts::all().filter(wanted).collect()
     }
@@ -67,11 +61,6 @@ impl Options {
     /// How many rounds of `part`.
     pub fn rounds_of(&self, part: &Part) -> u32 {
         if part.takes_a_second { self.rounds.get().min(5) } else { self.rounds.get() }
-    }
-
-    /// Ends the program as clap does after a mistake on the command line.
-    pub fn mistake(what: &str) -> ! {
-        Self::command().error(ErrorKind::ValueValidation, what).exit()
     }
 }
 

@@ -28,7 +28,6 @@ pub fn list() {
 /// With what and how it was measured.
 pub fn heading(record: &Record) -> Vec<String> {
     let Record { date, versions, machine, settings: Settings { rounds, millis }, .. } = record;
-    let optimized = if versions.optimized { "" } else { ", without optimisation: these figures say nothing" };
     let names = record.runtimes.iter().map(|Runtime { name, version, .. }| match version {
         Some(version) => format!("{name} {version}"),
         None => (*name).to_owned(),
@@ -36,7 +35,7 @@ pub fn heading(record: &Record) -> Vec<String> {
     vec![
         date.clone(),
         machine.to_string(),
-        format!("{}, built by {}{optimized}", names.collect::<Vec<_>>().join(", "), versions.rustc),
+        format!("{}, {versions}", names.collect::<Vec<_>>().join(", ")),
         format!("{rounds} rounds of {millis} ms for each runtime, interleaved"),
     ]
 }

@@ -20,8 +20,7 @@ fn about(comparison: &Comparison) -> Vec<String> {
     let Comparison { date, versions, environment, settings, .. } = comparison;
     let mut lines = vec![date.clone()];
     lines.extend(environment.to_string().lines().map(str::to_owned));
-    let optimized = if versions.optimized { "" } else { ", without optimisation: these figures say nothing" };
-    lines.push(format!("carhop {}, built by {}{optimized}", versions.carhop, versions.rustc));
+    lines.push(format!("carhop {}, {versions}", versions.carhop));
     let verify = if settings.verify { "; the load checks each byte, which costs it time" } else { "" };
     lines.push(format!("{}, after a quarter of that of warming up{verify}", settings.about_rounds));
     lines

@@ -7,7 +7,7 @@ mod table;
 use std::fs;
 use std::path::Path;
 
-use bench::program::{Failure, Output, say, warn_if_slow};
+use bench::program::{Failure, OpenFiles, say, unwritable, warn_if_slow};
 
 pub use table::table;
 
@@ -50,33 +50,26 @@ pub fn heading(options: &Options, environment: &Environment) {
 
 /// What the user wants beside the table.
 pub struct Outputs<'a> {
-    json: Option<Output<'a>>,
-    markdown: Option<Output<'a>>,
+    files: OpenFiles<'a>,
     svg: Option<&'a Path>,
 }
 
 impl<'a> Outputs<'a> {
     pub fn prepare(options: &'a Options) -> Result<Self, Failure> {
-        let json = Output::create(options.json.as_deref())?;
-        let markdown = Output::create(options.markdown.as_deref())?;
+        let files = options.files.create()?;
         let svg = options.svg.as_deref();
         if let Some(directory) = svg {
-            fs::create_dir_all(directory).map_err(|error| Output::failure(directory, error))?;
+            fs::create_dir_all(directory).map_err(|error| unwritable(directory, error))?;
         }
-        Ok(Self { json, markdown, svg })
+        Ok(Self { files, svg })
     }
 
     pub fn write(self, comparison: &Comparison) -> Result<(), Failure> {
-        if let Some(output) = self.json {
-            output.write_json(comparison)?;
-        }
-        if let Some(output) = self.markdown {
-            output.write(&markdown::markdown(comparison))?;
-        }
+        self.files.write(comparison, markdown::markdown)?;
         for scenario in self.svg.map_or(&[][..], |_| &comparison.scenarios) {
             let directory = self.svg.expect("there are none without it");
             svg::draw(directory, scenario, comparison.settings.rate)
-                .map_err(|error| Output::failure(directory, error))?;
+                .map_err(|error| unwritable(directory, error))?;
         }
         Ok(())
     }
