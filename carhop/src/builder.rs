@@ -275,6 +275,10 @@ fn choose(asked: Backend, blocking_threads: usize) -> Result<(Box<dyn Reactor>, 
             Err(refusal) => refusals.push(refusal),
         }
     }
+    if refusals.is_empty() {
+        let text = "only the simulator is linked, which a program has to ask for: with Backend::Sim";
+        return Err(BuildError(text.to_owned()));
+    }
     let reasons = refusals.iter().map(|refusal| format!("{}: {refusal}", refusal.backend()));
     Err(BuildError(format!("no backend can be used. {}", reasons.collect::<Vec<_>>().join(" "))))
 }
