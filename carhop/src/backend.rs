@@ -45,6 +45,8 @@ impl Backend {
     }
 
     /// Starts the backend, unless it is `Auto`.
+    // Without any backend the build fails, and this would be a second complaint.
+    #[cfg_attr(not(any(feature = "epoll", feature = "uring", feature = "sim")), expect(unused_variables))]
     pub(crate) fn start(self, blocking_threads: usize) -> Result<Box<dyn Reactor>, BackendRefusal> {
         match self {
             #[cfg(feature = "epoll")]

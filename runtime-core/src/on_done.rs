@@ -9,7 +9,7 @@ impl<T: 'static> JoinHandle<T> {
     /// before, it is dropped.
     ///
     /// An output has one owner, so this takes the handle. To await the task too, or for a second callback, send the
-    /// output on from the first; an [`AbortHandle`] can be made before.
+    /// output on from the first; an [`AbortHandle`](crate::AbortHandle) can be made before.
     ///
     /// # Panics
     ///

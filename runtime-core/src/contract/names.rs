@@ -53,7 +53,7 @@ impl fmt::Debug for Token {
 }
 
 /// A descriptor by the name that its reactor gave it. Owns nothing: the descriptor is the reactor's until it is closed
-/// ([`Op::Close`]), exported, or the reactor is dropped.
+/// ([`Op::Close`](super::op::Op::Close)), exported, or the reactor is dropped.
 ///
 /// A forged or stale one is answered with `EBADF`, and never reaches somebody else's descriptor: the generation tells
 /// two users of the same number apart.

@@ -161,8 +161,9 @@ impl<'a> Load<'a> {
         Ok(result)
     }
 
-    /// Sends so many requests, as answers bring them, and waits until all are answered.
-    pub fn exchange(&mut self, requests: u64) -> Result<(), Failure> {
+    /// Sends so many requests, as answers bring them, and waits until all are answered. Adds those that are to
+    /// `answers`, also if it fails.
+    pub fn exchange(&mut self, requests: u64, answers: &mut u64) -> Result<(), Failure> {
         let mut left = requests;
         for index in 0..self.connections.len() {
             let first = left.min(self.plan.scenario.pipeline as u64);
@@ -171,6 +172,7 @@ impl<'a> Load<'a> {
         }
         while self.waiting > 0 {
             self.turn(None, |_, _| {
+                *answers += 1;
                 let goes_on = left > 0;
                 left -= u64::from(goes_on);
                 goes_on

@@ -91,6 +91,24 @@ impl Process {
         }
     }
 
+    /// Tells all of its processes to end, and does not wait.
+    pub fn tell_to_end(&self) {
+        // An error says that there is nobody left.
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::TERM);
+    }
+
+    /// Waits for the end of the first process, but no longer than that. Whether it has ended.
+    pub fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.child.try_wait() {
+                Ok(None) if Instant::now() < deadline => thread::sleep(STEP),
+                Ok(None) => return false,
+                _ => return true,
+            }
+        }
+    }
+
     /// Ends it, and returns the last that it said. It has `patience` to end in good order.
     pub fn end(mut self, patience: Duration) -> String {
         self.stop(patience);
@@ -99,14 +117,9 @@ impl Process {
     }
 
     fn stop(&mut self, grace: Duration) {
-        let group = Pid::from_child(&self.child);
-        // An error says that there is nobody left.
-        let _ = kill_process_group(group, Signal::TERM);
-        let deadline = Instant::now() + grace;
-        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
-            thread::sleep(STEP);
-        }
-        let _ = kill_process_group(group, Signal::KILL);
+        self.tell_to_end();
+        self.ends_within(grace);
+        let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         let _ = self.child.wait();
     }
 
