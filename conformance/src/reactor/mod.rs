@@ -10,7 +10,7 @@ use crate::world::World;
 
 modules![
     accept, connect, receive, pool, writable, send, cancel, close, unix, names, ownership, calls, files,
-    wait, host, order, bulk, fuzz, lifetime,
+    wait, host, order, bulk, fuzz, lifetime, congestion,
 ];
 
 const A_SECOND_ONE_WAITS: &str = "it waits beside the first";
