@@ -9,7 +9,7 @@ use crate::core::Core;
 use crate::incident;
 use crate::io::Io;
 use crate::remote::registry::Serial;
-use crate::task::{self, ready};
+use crate::task::{self, table};
 
 thread_local! {
     /// Null, or from `Rc::into_raw` by an [`Entered`] that is still there. A plain pointer, since each spawn and many a
@@ -89,11 +89,11 @@ pub(crate) fn remember(core: &Rc<Core>) {
 pub(crate) fn enter(core: &Rc<Core>) -> Entered {
     let was_running = core.io().set_running(true);
     // SAFETY: it is a part of what `CURRENT` owns from the next line on, until `Entered` is dropped, which leaves first.
-    let ready = unsafe { ready::enter(core.ready()) };
+    let table = unsafe { table::enter(core.table()) };
     let before = CURRENT.replace(Rc::into_raw(Rc::clone(core)));
     Entered {
         before,
-        ready,
+        table,
         was_running,
         hook_of: incident::set_running(Some(core.serial())),
         discarding: task::set_discarding(false),
@@ -103,7 +103,7 @@ pub(crate) fn enter(core: &Rc<Core>) -> Entered {
 /// Puts back what was there before.
 pub(crate) struct Entered {
     before: *const Core,
-    ready: *const ready::Ready,
+    table: *const table::Table,
     was_running: bool,
     hook_of: Option<Serial>,
     /// The drop of a task's output may run a runtime, which must not wait with drops until that one is over.
@@ -115,7 +115,7 @@ impl Drop for Entered {
         task::set_discarding(self.discarding);
         incident::set_running(self.hook_of);
         // SAFETY: from the `enter` of this guard, and guards are dropped in the reverse order of their making.
-        unsafe { ready::leave(self.ready) };
+        unsafe { table::leave(self.table) };
         let left = CURRENT.replace(self.before);
         // SAFETY: `enter` had it from `Rc::into_raw`, and nobody but this guard takes it back: guards are dropped in
         // the reverse order of their making, and on their thread, as a raw pointer is not `Send`.

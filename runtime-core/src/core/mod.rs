@@ -25,7 +25,7 @@ use crate::remote::injector::{INJECTOR_SLOT, Injector};
 use crate::remote::registry::{self, Identity, Serial};
 use crate::remote::wakes::Wakes;
 use crate::task::locals::Locals;
-use crate::task::ready::Ready;
+use crate::task::table::Table;
 use crate::task::{self, Activity, Origin, Task, TaskId, TaskInfo, TaskTree, Tasks};
 use crate::timers::Timers;
 
@@ -228,7 +228,7 @@ impl Core {
         self.polls.set_current(TaskId::NONE);
         self.wakes.drain(|slot| match slot {
             INJECTOR_SLOT => self.spawn_posted(),
-            slot => self.tasks.ready().wake_slot(slot),
+            slot => self.tasks.wake_slot(slot),
         });
     }
 
@@ -256,9 +256,9 @@ impl Core {
         &self.timers
     }
 
-    /// What wakes on this thread touch.
-    pub(crate) fn ready(&self) -> &Ready {
-        self.tasks.ready()
+    /// The table of tasks, which wakers of this thread look for.
+    pub(crate) fn table(&self) -> &Table {
+        &self.tasks
     }
 
     /// Whether any task may run now.

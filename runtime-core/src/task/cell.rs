@@ -12,7 +12,6 @@ use super::error::JoinError;
 use super::header::{Header, Origin};
 use super::id::TaskId;
 use super::info::TaskInfo;
-use super::waker::waker;
 
 /// A task. It exists only inside the `Rc` that `new` makes, and so does not move.
 pub(crate) struct Task<B: ?Sized = dyn Body> {
@@ -70,11 +69,9 @@ impl Task {
         true
     }
 
-    /// The future is to be dropped instead of polled.
-    pub(super) fn abort(&self) {
-        if !self.header.finished.get() && !self.header.abort.replace(true) {
-            waker(self.header.runtime.number, self.header.id).wake();
-        }
+    /// The future is to be dropped instead of polled. Whether the task is to be woken for that.
+    pub(super) fn abort(&self) -> bool {
+        !self.header.finished.get() && !self.header.abort.replace(true)
     }
 
     /// Drops the future, if it is still there. Contains panics.

@@ -1,6 +1,5 @@
 //! Waiting for a task's output.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -11,8 +10,10 @@ use crate::contain::drop_contained;
 use super::awaits::{Awaits, note};
 use super::body::Produces;
 use super::cell::Task;
+use super::discard::discard;
 use super::error::JoinError;
 use super::id::TaskId;
+use super::waker::waker;
 
 /// Waits for a task's output, or for the reason why there is none. Dropping it detaches the task, which goes
 /// on.
@@ -37,7 +38,7 @@ impl<T> JoinHandle<T> {
     /// if that poll returns `Ready`.
     pub fn abort(&self) {
         if let Some(task) = &self.task {
-            (&**task as &Task).abort();
+            abort(&**task as &Task);
         }
     }
 
@@ -73,7 +74,7 @@ impl AbortHandle {
     /// As [`JoinHandle::abort`].
     pub fn abort(&self) {
         if let Some(task) = self.task.as_ref().and_then(Weak::upgrade) {
-            task.abort();
+            abort(&task);
         }
     }
 
@@ -132,36 +133,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
     }
 }
 
-thread_local! {
-    /// A discarded task is being dropped on this thread.
-    static DISCARDING: Cell<bool> = const { Cell::new(false) };
-    /// Tasks that were discarded meanwhile.
-    static DISCARDED: RefCell<Vec<Rc<Task>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Drops the output of a finished task that nobody will take. If it owns other finished tasks, theirs are dropped one
-/// after the other rather than one inside the other, so that a long chain of them does not overflow the stack.
-pub(super) fn discard(task: Rc<Task>) {
-    if !task.header.has_output.get() {
-        return;
+/// Has a task end instead of being polled again.
+fn abort(task: &Task) {
+    if task.abort() {
+        waker(task.header.runtime.number, task.header.id).wake();
     }
-    if DISCARDING.replace(true) {
-        // If the thread is ending and its locals are gone, the output is dropped right here.
-        let later = Rc::clone(&task);
-        if DISCARDED.try_with(|discarded| discarded.borrow_mut().push(later)).is_err() {
-            task.drop_output();
-        }
-        return;
-    }
-    let mut next = Some(task);
-    while let Some(task) = next {
-        task.drop_output();
-        next = DISCARDED.try_with(|discarded| discarded.borrow_mut().pop()).ok().flatten();
-    }
-    DISCARDING.set(false);
-}
-
-/// Whether tasks that are discarded from now on wait for another one. Returns whether they did before.
-pub(crate) fn set_discarding(discarding: bool) -> bool {
-    DISCARDING.replace(discarding)
 }

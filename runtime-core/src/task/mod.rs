@@ -9,12 +9,13 @@
 //!                      └───────────── woken ─────── Idle
 //! ```
 //!
-//! `ready` knows whether a task is scheduled, and is all that a wake touches; the task itself (`cell`) knows whether it
-//! has finished. The root future of `block_on` is scheduled in the same queue, in a slot of its own.
+//! The table knows whether a task is scheduled (`state`); the task itself (`cell`) knows whether it has finished. The root
+//! future of `block_on` is scheduled in the same queue, in a slot of its own.
 
 pub(crate) mod awaits;
 mod body;
 mod cell;
+mod discard;
 pub(crate) mod error;
 pub(crate) mod header;
 pub(crate) mod id;
@@ -22,9 +23,9 @@ pub(crate) mod info;
 mod join;
 pub(crate) mod locals;
 mod options;
-pub(crate) mod ready;
 mod schedule;
-mod table;
+mod state;
+pub(crate) mod table;
 mod tree;
 mod vacancies;
 mod waker;
@@ -32,11 +33,11 @@ mod waker;
 pub use awaits::{Awaits, note};
 pub(crate) use awaits::{put_back_noted, take_noted};
 pub(crate) use cell::Task;
+pub(crate) use discard::set_discarding;
 pub use error::{JoinError, report_unseen};
 pub(crate) use header::{Activity, Header, Origin};
 pub use id::TaskId;
 pub use info::{State, TaskInfo};
-pub(crate) use join::set_discarding;
 pub use join::{AbortHandle, JoinHandle};
 pub use options::Options;
 pub(crate) use schedule::Tasks;

@@ -46,14 +46,13 @@ impl Tasks {
     /// Whether any task may run now.
     #[inline]
     pub(crate) fn any_ready(&self) -> bool {
-        self.ready().any() || (self.held.get() > 0 && !self.declined.get())
+        self.queue_len() > 0 || (self.held.get() > 0 && !self.declined.get())
     }
 
     /// Takes the task that has been ready longest.
     #[inline]
     pub(crate) fn next_in_line(&self) -> Option<Rc<Task>> {
-        let id = self.ready().take_first()?;
-        self.table.task(id)
+        self.table.take_first()
     }
 
     #[inline]
@@ -81,16 +80,15 @@ impl Tasks {
         self.has_policy.set(false);
         self.held.set(0);
         contain::report("the scheduling policy, which is not asked any more,", payload);
-        self.ready().queue_all_scheduled();
+        self.queue_all_scheduled();
         self.next_in_line()
     }
 
     /// Tells the policy who is ready, and asks it who shall run.
     fn ask(&self, policy: &mut dyn Policy) -> Option<Rc<Task>> {
         // Those that it spawns or wakes itself are for the next time, or this might never end.
-        for _ in 0..self.ready().len() {
-            let Some(id) = self.ready().hand_over_first() else { break };
-            let Some(priority) = self.with_header(id, |header| header.priority()) else { continue };
+        for _ in 0..self.queue_len() {
+            let Some((id, priority)) = self.hand_over_first() else { break };
             self.held.update(|held| held + 1);
             policy.push(Ready::new(id, priority));
         }
@@ -102,10 +100,10 @@ impl Tasks {
                 self.declined.set(true);
                 return None;
             };
-            if self.ready().take(id) {
+            if let Some(next) = self.table.take(id) {
                 self.held.update(|held| held.saturating_sub(1));
                 self.declined.set(false);
-                return self.table.task(id);
+                return Some(next);
             }
         }
         resume_unwind(Box::new("it keeps choosing tasks that are not ready"))

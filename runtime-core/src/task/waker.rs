@@ -6,7 +6,7 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 use crate::remote::registry::{self, RuntimeNumber};
 
 use super::id::TaskId;
-use super::ready;
+use super::table;
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("carhop packs the name of a task into a 64-bit pointer");
@@ -37,7 +37,7 @@ fn wake(data: *const ()) {
     let bits = data.addr() as u64;
     let runtime = (bits >> ID_BITS) as RuntimeNumber;
     let task = TaskId(bits % (1 << ID_BITS));
-    if !ready::wake_here(runtime, task) {
+    if !table::wake_here(runtime, task) {
         registry::wake(runtime, task.slot() as u32);
     }
 }
