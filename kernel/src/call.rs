@@ -210,6 +210,10 @@ fn read_cached(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Re
 /// `pread(2)`, into the spare capacity.
 fn read(file: BorrowedFd<'_>, offset: u64, bytes: &mut Vec<u8>) -> io::Result<usize> {
     file_offset(offset)?;
+    if bytes.len() == bytes.capacity() {
+        // Nothing is read, but whether it could be is for the kernel to say. The library wants some spare capacity.
+        return Ok(rustix::io::pread(file, &mut [0; 0][..], offset)?);
+    }
     Ok(rustix::io::pread(file, spare_capacity(bytes), offset)?)
 }
 
