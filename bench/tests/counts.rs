@@ -31,14 +31,14 @@ const TOLERANCE: f64 = 1.1;
 #[rustfmt::skip]
 const MEASURED: &[Measured] = &[
     measured("spawn and join, 1000 at once", "carhop-epoll", 573.6),
-    measured("spawn and join, one by one", "carhop-epoll", 900.2),
-    measured("yield", "carhop-epoll", 241.1),
-    measured("wake", "carhop-epoll", 247.1),
-    measured("channel, round trip", "carhop-epoll", 1235.6),
+    measured("spawn and join, one by one", "carhop-epoll", 892.2),
+    measured("yield", "carhop-epoll", 228.5),
+    measured("wake", "carhop-epoll", 234.5),
+    measured("channel, round trip", "carhop-epoll", 1209.2),
     measured("timer, insert and cancel, by deadline", "carhop-epoll", 334.0),
     measured("timer, insert and cancel, by duration", "carhop-epoll", 405.0),
-    measured("echo, round trip, 64 B", "carhop-epoll", 4106.0),
-    measured("echo, round trip, 64 B", "carhop-uring", 4747.8),
+    measured("echo, round trip, 64 B", "carhop-epoll", 3998.0),
+    measured("echo, round trip, 64 B", "carhop-uring", 4666.3),
 ];
 
 struct Measured {
