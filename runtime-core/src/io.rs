@@ -176,7 +176,7 @@ impl Io {
             pool: &self.pool,
             wait,
         })?;
-        // Whoever turns until nothing is staged would do so for ever.
+        // A loop that turns until nothing is staged would never end.
         assert!(staged.is_empty(), "the reactor left staged operations where they were");
         Ok(())
     }

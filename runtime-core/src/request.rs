@@ -106,7 +106,7 @@ impl<R: Request> Drop for InFlight<R> {
 
 impl Completer<Descriptor> for Reply {
     fn complete(self: Rc<Self>, _: Role, completion: Completion<Descriptor>) {
-        // Whoever waits has the other half. If it is gone, what came is dropped here.
+        // The future has the other half. If it is gone, what came is dropped here.
         self.completion.set(Some(completion));
         if let Some(waiter) = self.waiter.take() {
             wake_contained(waiter);

@@ -52,7 +52,7 @@ impl Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated in `zeroed` with this layout. Whoever was given a part of it keeps this alive, too.
+        // SAFETY: allocated in `zeroed` with this layout. A chunk or slice, which is a part of it, keeps this alive.
         unsafe { alloc::dealloc(self.allocated.as_ptr(), self.layout) };
     }
 }
